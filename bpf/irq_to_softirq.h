@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * irq_to_softirq: entry of the device interrupt handler that raised NET_RX -> entry of the NET_RX
+ * softirq that serves it on that CPU.
+ *
+ * A raise counts only between a handler's entry and exit on its CPU: that rules out loopback, RPS
+ * interrupts, the budget's re-raise and process context, and a disk interrupt that merely came
+ * before. Handlers of one CPU do not nest. The kernel raises nothing when an interrupt schedules
+ * NAPI inside a running net_rx_action (since 6.4): that work has no wait to measure.
+ */
+#ifndef RXSCOPE_IRQ_TO_SOFTIRQ_H
+#define RXSCOPE_IRQ_TO_SOFTIRQ_H
+
+#include "observe.h"
+
+static __always_inline int irq_entered(int irq, unsigned int flags)
+{
+	struct cpu_state *s = this_cpu();
+
+	if (!s)
+		return 0;
+	/* A timer's interrupt is no device's, whatever it raises. */
+	if (flags & IRQF_TIMER_ONLY)
+		return 0;
+	s->irq = irq;
+	s->irq_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline int irq_exited(void)
+{
+	struct cpu_state *s = this_cpu();
+
+	if (s)
+		s->irq_ns = 0;
+	return 0;
+}
+
+static __always_inline int softirq_raised(unsigned int vector)
+{
+	struct cpu_state *s;
+
+	if (vector != NET_RX_SOFTIRQ)
+		return 0;
+	s = this_cpu();
+	/* Raised outside a device interrupt: loopback, RPS, re-raise. No observation of this probe. */
+	if (!s || !s->irq_ns)
+		return 0;
+	/* An earlier interrupt still waits: the oldest wins, and this one is served with it. */
+	if (s->raised_ns) {
+		s->already_raised++;
+		return 0;
+	}
+	s->raised_ns = s->irq_ns;
+	s->raised_irq = s->irq;
+	return 0;
+}
+
+/* The slot of an interrupt in this CPU's table; claimed on first use. */
+static __always_inline __u32 irq_slot(struct cpu_state *s, __u32 irq)
+{
+	__u32 key = irq + 1, free = IRQ_OVERFLOW;
+
+	for (int i = 0; i < WINDOW; i++) {
+		__u32 place = (irq + i) & (IRQS - 1);
+
+		if (s->irq_keys[place] == key)
+			return IRQ_FIRST + place;
+		if (!s->irq_keys[place] && free == IRQ_OVERFLOW)
+			free = IRQ_FIRST + place;
+	}
+	if (free != IRQ_OVERFLOW)
+		s->irq_keys[(free - IRQ_FIRST) & (IRQS - 1)] = key;
+	return free;
+}
+
+/* A NET_RX softirq starts: it serves the oldest raise, if a device interrupt made it. */
+static __always_inline void irq_served(void *ctx, struct cpu_state *s, __u64 now)
+{
+	__u64 from_ns = s->raised_ns;
+	struct context about = {};
+
+	s->served_irq_ns = from_ns;
+	if (!from_ns)
+		return;
+	s->served_irq = s->raised_irq;
+	s->raised_ns = 0;
+	if (!observe(s, IRQ_TO_SOFTIRQ, irq_histogram(irq_slot(s, s->served_irq)), from_ns, now, false))
+		return;
+	about.probe = IRQ_TO_SOFTIRQ;
+	about.from_ns = from_ns;
+	about.until_ns = now;
+	about.key = s->served_irq;
+	about.protocol = PROTOCOL_OTHER;
+	about.in_softirq = 1;
+	send(ctx, s, &about);
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * softirq_to_socket: entry of the NET_RX softirq -> a packet received in that run, on that CPU, is
+ * on a socket's receive queue and the socket is told. It contains the packet's wait behind its
+ * batch: that is its use.
+ *
+ * A packet that took another way to its socket is no sample but is accounted for: from the socket's
+ * backlog (a process held the lock), or received outside any NET_RX run (threaded NAPI, busy poll).
+ */
+#ifndef RXSCOPE_SOFTIRQ_TO_SOCKET_H
+#define RXSCOPE_SOFTIRQ_TO_SOCKET_H
+
+#include "observe.h"
+
+static __always_inline enum origin origin_here(const struct cpu_state *s)
+{
+	if (s->softirq_ns)
+		return ORIGIN_SOFTIRQ;
+	return s->seen_entry ? ORIGIN_OUTSIDE_SOFTIRQ : ORIGIN_MIDWAY;
+}
+
+/* Accounts for a packet that is on its socket's queue; true when user space is to hear of it. */
+static __always_inline bool softirq_to_socket(struct cpu_state *s, enum origin origin,
+					      __u64 received_ns, __u64 queued_ns, __u32 histogram,
+					      bool shared)
+{
+	enum flaw flaw;
+
+	if (origin == ORIGIN_SOFTIRQ && s->softirq_ns && received_ns >= s->softirq_ns)
+		return observe(s, SOFTIRQ_TO_SOCKET, histogram, s->softirq_ns, queued_ns, shared);
+	if (origin == ORIGIN_SOFTIRQ)
+		flaw = FLAW_SOCKET_BACKLOG;
+	else
+		flaw = origin == ORIGIN_MIDWAY ? FLAW_ATTACHED_MIDWAY : FLAW_OUTSIDE_SOFTIRQ;
+	add(&s->flaws[SOFTIRQ_TO_SOCKET * FLAWS + flaw], 1, shared);
+	return false;
+}
+
+#endif

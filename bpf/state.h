@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What the programs keep: per-CPU state, histograms, configuration, and the records that they
+ * send. User space reads all of it through mmap and learns the layouts from this object's BTF, so
+ * no offset is written down twice. No logic here.
+ */
+#ifndef RXSCOPE_STATE_H
+#define RXSCOPE_STATE_H
+
+#include "kernel.h"
+#include "bucket.h"
+
+enum probe_index {
+	IRQ_TO_SOFTIRQ,
+	SOFTIRQ_TO_SOCKET,
+	RECEIVE_TO_SOCKET,
+	PROBES,
+	PROBES_ALL = 4,		/* the next power of two: a mask is what the verifier understands */
+};
+
+enum protocol_class {
+	PROTOCOL_TCP,
+	PROTOCOL_UDP,
+	PROTOCOL_OTHER,
+	PROTOCOLS,
+};
+
+/*
+ * What became of a packet that reached no socket queue that we could see. Each received packet is
+ * either observed or has exactly one of these, so that the books balance.
+ */
+enum fate {
+	FATE_DROPPED,		/* kfree_skb, for any reason but the next */
+	FATE_NO_SOCKET,		/* kfree_skb, reason NO_SOCKET */
+	FATE_NO_PAYLOAD,	/* a TCP segment that carries no data and no FIN: never queued */
+	FATE_TCP_NOT_READY,	/* TCP data that the socket was not told of: out of order, SO_RCVLOWAT */
+	FATE_FRAGMENT,		/* an IP fragment: merged into another packet */
+	FATE_OTHER_PROTOCOL,	/* neither TCP nor UDP and no raw or packet socket: ARP, ICMP echo … */
+	FATE_NOT_QUEUED,	/* forwarded, tunnelled, or queued by another CPU: not seen again here */
+	FATE_TABLE_FULL,	/* two sockets or packets shared one place in a bounded table */
+	FATES,
+};
+
+/* Why a delivered packet is no sample of one probe although it is accounted for. */
+enum flaw {
+	FLAW_CLOCK,		/* negative, or beyond 16 s */
+	FLAW_SOCKET_BACKLOG,	/* delivered outside the softirq run that received it */
+	FLAW_OUTSIDE_SOFTIRQ,	/* received outside any NET_RX run: threaded NAPI, busy poll, tun */
+	FLAW_ATTACHED_MIDWAY,	/* received in a run whose entry was before we attached */
+	FLAWS,
+};
+
+/* Where a packet was received. */
+enum origin {
+	ORIGIN_OUTSIDE_SOFTIRQ,
+	ORIGIN_SOFTIRQ,
+	ORIGIN_MIDWAY,		/* no NET_RX entry has been seen on this CPU yet */
+};
+
+/* One latency histogram; buckets as in bounds.gen.h, not cumulated. */
+struct histogram {
+	__u64 buckets[RXSCOPE_BUCKETS];
+	__u64 sum_ns;
+	__u64 over_budget;
+	__u64 reserved;
+};
+
+/* Sized for the longest batch: netif_receive_skb_list hands over up to one NAPI weight, 64. */
+#define RING 64
+
+/* A received packet, other than TCP, whose delivery is awaited. Order of arrival is kept. */
+struct packet {
+	__u64 skb;
+	__u64 received_ns;
+	__u64 dev;		/* its net_device: UDP overwrites skb->dev when it queues the packet */
+	__u64 head;		/* its data: a packet socket's clone shares it */
+	__u64 tapped_ns;	/* a raw or packet socket has it since */
+	__u32 closed;		/* observed, or its fate is counted */
+	__u32 reserved;
+	__u32 length;
+	__u32 ifindex;
+	union {
+		__u32 ports;
+		struct {
+			__u16 source_port;	/* host order, 0 when there is none */
+			__u16 local_port;
+		};
+	};
+	union {
+		__u32 flags;
+		struct {
+			__u8 transport;		/* IPPROTO_*, 0 when it is not IP */
+			__u8 device_slot;
+			__u8 fragment;
+			__u8 origin;		/* enum origin */
+		};
+	};
+};
+
+/* Slots of the first two device keys; real devices follow. */
+#define DEVICE_OVERFLOW 0	/* no free slot was near */
+#define DEVICE_OTHER_NETNS 1
+#define DEVICE_FIRST 2
+#define DEVICES_MAX 64		/* upper limit of the configuration: devices of one CPU */
+#define DEVICES_ALL 128		/* the next power of two that holds them and the first two */
+#define IRQ_OVERFLOW 0
+#define IRQ_FIRST 1
+#define IRQS 16			/* interrupts of network devices that one CPU keeps apart */
+#define WINDOW 4		/* places that a key may take from its hash on */
+
+struct cpu_state {
+	/* irq_to_softirq */
+	__u64 irq_ns;		/* entry of the device interrupt handler now running, else 0 */
+	__u64 raised_ns;	/* entry of the oldest interrupt whose NET_RX raise is unserved */
+	__u32 irq;
+	__u32 raised_irq;
+
+	/* the NET_RX run in progress */
+	__u64 softirq_ns;	/* its entry, 0 outside */
+	__u64 served_irq_ns;	/* the interrupt that it serves, 0 when it was raised otherwise */
+	__u32 served_irq;
+	__u32 seen_entry;	/* has any entry been seen on this CPU */
+
+	/* packets under way; head and tail only grow */
+	__u32 ring_head;
+	__u32 ring_tail;
+	struct packet ring[RING];
+
+	/* outliers: when the next may be sent (generic cell rate algorithm) */
+	__u64 next_event_ns;
+
+	__u32 first_histogram;	/* this CPU's in the histograms map; set by user space */
+	__u32 reserved;
+
+	/* counts */
+	__u64 fates[FATES];
+	__u64 flaws[PROBES * FLAWS];
+	__u64 tcp_kept;		/* packets put into tcp_packets */
+	__u64 tcp_resolved;	/* … and taken out again */
+	__u64 already_raised;	/* device interrupts that found NET_RX raised by an earlier one */
+	__u64 deliveries_without_start;
+	__u64 events[PROBES_ALL];
+	__u64 events_lost[PROBES_ALL];
+	__u64 received[DEVICES_ALL];
+
+	/* who owns a slot: (ifindex, 0 when free), (irq + 1, 0 when free) */
+	__u32 device_keys[DEVICES_MAX];
+	__u32 irq_keys[IRQS];
+};
+
+/* A TCP packet with data on its way to a socket, on any CPU. Found by its skb's address. */
+struct tcp_packet {
+	__u64 skb;
+	__u64 received_ns;
+	__u64 meta;		/* ifindex << 32 | length (16 bits) << 16 | origin << 8 | device slot */
+	__u64 check;		/* lower half of skb ^ received_ns ^ meta: a torn entry does not match */
+};
+#define TCP_PACKETS 8192
+
+/* The packet that a TCP socket is working on. Found by the socket's address. */
+struct tcp_claim {
+	__u64 sk;
+	__u64 skb;
+};
+#define TCP_CLAIMS 4096
+
+/* What may change while the programs run. */
+struct config {
+	__u64 budget_ns[PROBES_ALL];
+	__u64 event_interval_ns;	/* mean time between two outliers of one CPU */
+	__u64 event_burst_ns;		/* how far they may run ahead of it */
+};
+
+enum record_kind {
+	RECORD_OUTLIER = 1,
+	RECORD_OBSERVATION = 2,
+};
+
+/* An observation over its budget, with all that is known of its way. Times: CLOCK_MONOTONIC. */
+struct outlier {
+	__u32 kind;
+	__u32 cpu;
+	__u64 latency_ns;
+	__u64 time_ns;		/* its end */
+	__u64 irq_ns;
+	__u64 softirq_ns;
+	__u64 received_ns;
+	__u64 cgroup_id;
+	__u32 irq;
+	__u32 ifindex;
+	__u32 length;
+	__u32 pid;		/* of the task that this CPU was running */
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 probe;
+	__u8 protocol;
+	__u8 device_slot;
+	__u8 in_softirq;
+	char comm[16];
+};
+
+/* Exact mode: every observation. */
+struct observation {
+	__u32 kind;
+	__u32 cpu;
+	__u64 latency_ns;
+	__u64 time_ns;
+	__u32 key;		/* ifindex, or irq */
+	__u8 probe;
+	__u8 protocol;
+	__u8 device_slot;
+	__u8 reserved;
+};
+
+/* Set once, before the programs are loaded. */
+const volatile bool irq_to_softirq_on = true;
+const volatile bool softirq_to_socket_on = true;
+const volatile bool receive_to_socket_on = true;
+const volatile bool exact = false;
+const volatile __u32 own_netns = 0;		/* inode number of the agent's network namespace */
+const volatile __u32 device_mask = 15;		/* devices - 1; their number is a power of two */
+
+struct config config SEC(".data.config") = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);			/* possible CPUs */
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} cpus SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);			/* possible CPUs × histograms of one */
+	__type(key, __u32);
+	__type(value, struct histogram);
+} histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TCP_PACKETS);
+	__type(key, __u32);
+	__type(value, struct tcp_packet);
+} tcp_packets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TCP_CLAIMS);
+	__type(key, __u32);
+	__type(value, struct tcp_claim);
+} tcp_claims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} events SEC(".maps");
+
+/* Never read here: they keep the records' layouts in this object's BTF for user space. */
+const volatile struct outlier outlier_layout = {};
+const volatile struct observation observation_layout = {};
+
+#endif

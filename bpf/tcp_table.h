@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * TCP packets on their way to a socket, found by skb address from any CPU and any context: a
+ * process that holds the socket lock takes them from the socket's backlog later, perhaps elsewhere.
+ *
+ * Two arrays, each key with one possible place. A newcomer takes a place whatever is in it; user
+ * space computes how many were lost that way (kept - resolved - still there), so no race between
+ * CPUs can unbalance the books. A torn entry fails its check and is never measured.
+ */
+#ifndef RXSCOPE_TCP_TABLE_H
+#define RXSCOPE_TCP_TABLE_H
+
+#include "observe.h"
+
+/*
+ * The lower half of an address, as a number. The verifier allows a typed pointer to be copied so,
+ * and arithmetic only on the copy; the assembly keeps the compiler from merging the two.
+ */
+static __always_inline __u32 lower_half(__u64 address)
+{
+	__u32 low;
+
+	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
+	return low;
+}
+
+/* Fibonacci hashing: upper bits of a product with 2^32 / golden ratio. */
+static __always_inline __u32 hash_address(__u64 address, __u32 places)
+{
+	return (lower_half(address) * 0x9e3779b1U) >> 16 & (places - 1);
+}
+
+static __always_inline struct tcp_packet *tcp_place(__u64 skb)
+{
+	__u32 place = hash_address(skb, TCP_PACKETS);
+
+	return bpf_map_lookup_elem(&tcp_packets, &place);
+}
+
+static __always_inline void tcp_keep(struct cpu_state *s, __u64 skb, __u64 now, __u64 meta,
+				     bool shared)
+{
+	struct tcp_packet *p = tcp_place(skb);
+
+	if (!p)
+		return;
+	p->skb = 0;
+	barrier();
+	p->received_ns = now;
+	p->meta = meta;
+	p->check = lower_half(skb) ^ now ^ meta;
+	barrier();
+	p->skb = skb;
+	add(&s->tcp_kept, 1, shared);
+}
+
+/* Takes a packet out. Returns false when it is not there, or half overwritten. */
+static __always_inline bool tcp_take(struct cpu_state *s, __u64 skb, struct tcp_packet *out,
+				     bool shared)
+{
+	struct tcp_packet *p = tcp_place(skb);
+
+	if (!p || !skb || p->skb != skb)
+		return false;
+	out->received_ns = p->received_ns;
+	out->meta = p->meta;
+	if (p->check != (lower_half(skb) ^ out->received_ns ^ out->meta))
+		return false;
+	p->skb = 0;
+	add(&s->tcp_resolved, 1, shared);
+	return true;
+}
+
+static __always_inline struct tcp_claim *tcp_claim_of(__u64 sk)
+{
+	__u32 place = hash_address(sk, TCP_CLAIMS);
+
+	return bpf_map_lookup_elem(&tcp_claims, &place);
+}
+
+#endif

@@ -1,0 +1,70 @@
+// Measures once, for a while: what `rxscope record` prints and what the tests hold against known
+// traffic. Deltas of the kernel's counters, and in exact mode the observations themselves.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Addon, loadAddon } from '../capture/addon.ts';
+import { type CaptureOptions, openKernelCapture } from '../capture/kernel_capture.ts';
+import type { HookState } from '../capture/ladder.ts';
+import type { Reading } from '../capture/reading.ts';
+import { PROBE_INDEX } from '../capture/reading.ts';
+import type { Observation } from '../capture/records.ts';
+import { emptyHistogram, type Histogram, merge } from '../stages/histogram.ts';
+
+export interface Measurement {
+  readonly states: readonly HookState[];
+  /** Undefined when nothing could be attached. */
+  readonly reading: Reading | undefined;
+  /** By probe id: all devices, protocols and CPUs together. */
+  readonly histograms: ReadonlyMap<string, Histogram>;
+  /** In exact mode every single observation; in order only within one CPU. */
+  readonly observations: readonly Observation[];
+  readonly seconds: number;
+}
+
+/**
+ * Attaches, runs `during` (a wait, or traffic), lets packets under way arrive, reads, detaches.
+ */
+export async function measure(
+  options: CaptureOptions,
+  during: () => Promise<unknown>,
+  addon: Addon = loadAddon(),
+): Promise<Measurement> {
+  const capture = openKernelCapture(addon, options);
+  const observations: Observation[] = [];
+  try {
+    capture.startRecords({
+      outlier: () => {},
+      observation: (observation) => {
+        observations.push(observation);
+      },
+    });
+    const started = performance.now();
+    await during();
+    const seconds = (performance.now() - started) / 1000;
+    // The last packets of `during` may still be on their way through a softirq.
+    await sleep(20);
+    const reading = capture.read();
+    capture.drain();
+    return {
+      states: capture.states,
+      reading,
+      histograms: histogramsByProbe(reading),
+      observations,
+      seconds,
+    };
+  } finally {
+    capture.close();
+  }
+}
+
+/** Everything of a probe in one histogram. */
+export function histogramsByProbe(reading: Reading | undefined): Map<string, Histogram> {
+  const byProbe = new Map<string, Histogram>(PROBE_INDEX.map((id) => [id, emptyHistogram()]));
+  const add = (id: string, histogram: Histogram): void => {
+    const total = byProbe.get(id);
+    if (total !== undefined) merge(total, histogram);
+  };
+  for (const row of reading?.packets ?? []) add(row.probe, row.histogram);
+  for (const row of reading?.irqs ?? []) add('irq_to_softirq', row.histogram);
+  return byProbe;
+}

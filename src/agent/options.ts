@@ -1,0 +1,24 @@
+// What a command hands to the agent once its command line is understood: plain, validated data.
+
+import type { ConfigFlags } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+
+export interface RunOptions {
+  readonly config: Config;
+  /** For SIGHUP: `effectiveConfig(flags)` reads the file again and lays the same flags over it. */
+  readonly flags: ConfigFlags;
+}
+
+export interface RecordOptions {
+  readonly config: Config;
+  readonly durationMs: number;
+  /** JSON on stdout instead of tables. */
+  readonly json: boolean;
+  /** Stream every observation and compute quantiles from all of them. */
+  readonly exact: boolean;
+}
+
+export interface ProbesOptions {
+  readonly config: Config;
+  readonly json: boolean;
+}

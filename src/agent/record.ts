@@ -1,0 +1,108 @@
+// `rxscope record`: measures once, prints a histogram and quantiles for each probe.
+
+import { PROBE_INDEX } from '../capture/reading.ts';
+import { PROBES } from '../probes/index.ts';
+import { count, quantile } from '../stages/histogram.ts';
+import { captureOptions, explain } from './agent.ts';
+import { type Measurement, measure } from './measure.ts';
+import type { RecordOptions } from './options.ts';
+import { type ProbeRecord, QUANTILES, renderRecord } from './render.ts';
+import { probeStatuses } from './status.ts';
+
+/** Rings of a stream: 2 MiB a CPU, tens of milliseconds of a full-speed flood. */
+const EXACT_PAGES_PER_CPU = 512;
+
+/** Resolves to the exit code: 1 when nothing could be measured. SIGINT ends the wait early. */
+export async function recordOnce(options: RecordOptions): Promise<number> {
+  const { config, durationMs, json, exact } = options;
+  const settings = captureOptions(config, exact);
+  let measurement: Measurement | undefined;
+  let failure: string | undefined;
+  try {
+    const pagesPerCpu = exact
+      ? Math.max(EXACT_PAGES_PER_CPU, settings.pagesPerCpu)
+      : settings.pagesPerCpu;
+    measurement = await measure({ ...settings, pagesPerCpu }, () => waitOrInterrupt(durationMs));
+  } catch (error) {
+    failure = explain(error);
+  }
+  const statuses = probeStatuses(settings.probes, measurement?.states ?? [], failure);
+  const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map(({ id }) => {
+    const status = statuses.find((candidate) => candidate.id === id);
+    return recordOf(id, measurement, exact, status?.up ?? false, status?.reason ?? '');
+  });
+  const result = {
+    seconds: measurement?.seconds ?? 0,
+    exact,
+    received: measurement?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
+    pending: measurement?.reading?.pending ?? 0,
+    probes: records,
+  };
+  process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : renderRecord(result));
+  return records.some(({ up }) => up) ? 0 : 1;
+}
+
+/** The wait of the measurement; Ctrl-C ends it early and what was measured is still printed. */
+function waitOrInterrupt(durationMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      process.off('SIGINT', done);
+      process.off('SIGTERM', done);
+      resolve();
+    };
+    const timer = setTimeout(done, durationMs);
+    process.on('SIGINT', done);
+    process.on('SIGTERM', done);
+  });
+}
+
+function recordOf(
+  id: string,
+  measurement: Measurement | undefined,
+  exact: boolean,
+  up: boolean,
+  reason: string,
+): ProbeRecord {
+  const histogram = measurement?.histograms.get(id);
+  const latencies = Float64Array.from(
+    (measurement?.observations ?? [])
+      .filter(({ probe }) => PROBE_INDEX[probe] === id)
+      .map(({ latencyNs }) => latencyNs),
+  ).sort();
+  const quantiles: Record<string, number | null> = {};
+  for (const q of QUANTILES) {
+    const seconds = exact
+      ? exactQuantile(latencies, q)
+      : histogram === undefined
+        ? Number.NaN
+        : quantile(histogram, q);
+    // JSON has no NaN: an empty histogram has no quantile.
+    quantiles[String(q)] = Number.isFinite(seconds) ? seconds : null;
+  }
+  const index = (PROBE_INDEX as readonly string[]).indexOf(id);
+  return {
+    id,
+    up,
+    reason,
+    count: histogram === undefined ? 0 : count(histogram),
+    sum_seconds: (histogram?.sumNs ?? 0) / 1e9,
+    over_budget: histogram?.overBudget ?? 0,
+    quantiles_seconds: quantiles,
+    ...(exact
+      ? {
+          max_seconds: (latencies.at(-1) ?? 0) / 1e9,
+          observations_lost: measurement?.reading?.eventsLost[index] ?? 0,
+        }
+      : {}),
+    buckets: [...(histogram?.counts ?? [])],
+    unmatched: measurement?.reading?.unmatched[id] ?? {},
+  };
+}
+
+/** The smallest latency that a share q of all does not exceed, in seconds. `sorted` in ns. */
+export function exactQuantile(sorted: Float64Array, q: number): number {
+  if (sorted.length === 0) return Number.NaN;
+  const rank = Math.max(1, Math.ceil(q * sorted.length));
+  return (sorted[rank - 1] ?? Number.NaN) / 1e9;
+}

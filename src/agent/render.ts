@@ -1,0 +1,124 @@
+// Draws what `rxscope record` and `rxscope probes` found as text. Pure: data in, text out.
+
+import pc from 'picocolors';
+import type { ProbeStatus } from '../metrics/self_families.ts';
+import { boundSeconds } from '../stages/bounds.ts';
+
+export const QUANTILES = [0.5, 0.9, 0.99, 0.999] as const;
+
+export interface ProbeRecord {
+  readonly id: string;
+  readonly up: boolean;
+  readonly reason: string;
+  readonly count: number;
+  readonly sum_seconds: number;
+  readonly over_budget: number;
+  /** By q; null when there was no observation. */
+  readonly quantiles_seconds: Readonly<Record<string, number | null>>;
+  /** In exact mode only. */
+  readonly max_seconds?: number;
+  readonly observations_lost?: number;
+  /** Observations of each bucket of src/stages/bounds.ts. */
+  readonly buckets: readonly number[];
+  readonly unmatched: Readonly<Record<string, number>>;
+}
+
+export interface RecordResult {
+  readonly seconds: number;
+  readonly exact: boolean;
+  readonly received: number;
+  readonly pending: number;
+  readonly probes: readonly ProbeRecord[];
+}
+
+const BAR_WIDTH = 40;
+
+export function renderRecord(result: RecordResult): string {
+  const how = result.exact ? 'quantiles from every observation' : 'quantiles within 9.1 %';
+  const head = `${result.received} packets received in ${result.seconds.toFixed(1)} s; ${how}\n`;
+  return `${head}\n${result.probes.map(renderProbe).join('\n')}`;
+}
+
+function renderProbe(record: ProbeRecord): string {
+  const title = pc.bold(record.id);
+  if (!record.up) return `${title}\n  ${pc.red('not up')}: ${record.reason}\n`;
+  const lines = [title];
+  if (record.reason !== '') lines.push(`  ${pc.yellow(record.reason)}`);
+  if (record.count === 0) {
+    lines.push('  no observation');
+  } else {
+    const quantiles = Object.entries(record.quantiles_seconds).map(
+      ([q, seconds]) => `p${Number(q) * 100} ${formatSeconds(seconds ?? Number.NaN)}`,
+    );
+    const max =
+      record.max_seconds === undefined ? [] : [`max ${formatSeconds(record.max_seconds)}`];
+    const mean = formatSeconds(record.sum_seconds / record.count);
+    lines.push(`  ${[...quantiles, ...max, `mean ${mean}`].join('   ')}`);
+    lines.push(`  ${record.count} observations, ${record.over_budget} over budget`);
+  }
+  if ((record.observations_lost ?? 0) > 0) {
+    lines.push(
+      pc.yellow(`  ${record.observations_lost} observations were lost on the way: not exact`),
+    );
+  }
+  const unmatched = Object.entries(record.unmatched).filter(([, n]) => n > 0);
+  if (unmatched.length > 0) {
+    lines.push(`  unmatched: ${unmatched.map(([cause, n]) => `${cause} ${n}`).join(', ')}`);
+  }
+  return `${[...lines, ...drawHistogram(record.buckets)].join('\n')}\n`;
+}
+
+/** One line for each power of two between the lowest and the highest observation. */
+function drawHistogram(buckets: readonly number[]): string[] {
+  const rows: { lower: number; upper: number; n: number }[] = [];
+  for (let i = 0; i < buckets.length; i += 8) {
+    const fine = i === 0 ? buckets.slice(0, 1) : buckets.slice(i - 7, i + 1);
+    rows.push({
+      lower: i === 0 ? 0 : boundSeconds(i - 8),
+      upper: boundSeconds(i),
+      n: fine.reduce((sum, n) => sum + n, 0),
+    });
+  }
+  const first = rows.findIndex(({ n }) => n > 0);
+  const last = rows.findLastIndex(({ n }) => n > 0);
+  if (first < 0) return [];
+  const most = Math.max(...rows.map(({ n }) => n));
+  return rows.slice(first, last + 1).map(({ lower, upper, n }) => {
+    const range = `${formatSeconds(lower)} … ${formatSeconds(upper)}`;
+    // What is there is seen: a bucket with one observation in a million still has a mark.
+    const bar = n === 0 ? '' : '█'.repeat(Math.max(1, Math.round((n / most) * BAR_WIDTH)));
+    return `  ${range.padStart(22)} │${pc.cyan(bar.padEnd(BAR_WIDTH))} ${n}`;
+  });
+}
+
+/** `4.12 µs`: three significant digits and the unit that fits. */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '–';
+  const units = [
+    [1, 's'],
+    [1e-3, 'ms'],
+    [1e-6, 'µs'],
+    [1e-9, 'ns'],
+  ] as const;
+  const [scale, unit] = units.find(([size]) => seconds >= size * 0.9995) ?? [1e-9, 'ns'];
+  const value = seconds / scale;
+  const digits = value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(seconds === 0 ? 0 : digits)} ${unit}`;
+}
+
+export function renderProbes(statuses: readonly ProbeStatus[]): string {
+  return statuses.map(renderStatus).join('\n');
+}
+
+function renderStatus({ id, up, reason, programs }: ProbeStatus): string {
+  const state = up ? pc.green('up') : pc.red('not up');
+  const lines = [`${pc.bold(id)}  ${state}${reason === '' ? '' : `: ${reason}`}`];
+  const width = Math.max(0, ...programs.map(({ hook }) => hook.length));
+  for (const { hook, attach, target, refusals } of programs) {
+    const stands = attach === undefined ? pc.red('–') : `${attach}/${target}`;
+    lines.push(`  ${hook.padEnd(width)}  ${stands}`);
+    for (const refusal of refusals)
+      lines.push(`  ${' '.repeat(width)}  ${pc.dim(`not ${refusal}`)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,158 @@
+// The whole surface of the native addon. C++ moves bytes; every decision is taken in TypeScript.
+// Nothing else in the project loads the addon or knows how it is found.
+// Arguments of the wrong kind throw a BpfError with EINVAL; anything on a closed object, EBADF.
+
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+/** Thrown by every call below that the kernel or libbpf refuses. */
+export interface BpfError extends Error {
+  /** The errno's name, such as `EPERM`, or libbpf's own, such as `LIBBPF_ERRNO__FORMAT`. */
+  readonly code: string;
+  /** The errno itself (libbpf's own begin at 4000), positive. */
+  readonly errno: number;
+  /** What was being done. */
+  readonly operation:
+    | 'open'
+    | 'set_const'
+    | 'resize'
+    | 'autoload'
+    | 'load'
+    | 'attach'
+    | 'detach'
+    | 'programs'
+    | 'stats'
+    | 'map'
+    | 'layout'
+    | 'events'
+    | 'cpus';
+  /** The program that was refused, when it is known. */
+  readonly program?: string;
+  /** The map that was refused, when it is known. */
+  readonly map?: string;
+  /** The last lines of the verifier's (or libbpf's) log, when there were any. */
+  readonly log?: string;
+}
+
+/**
+ * Where a C struct's members lie, read from the object's own BTF. Sizes and offsets in bytes.
+ * Bit fields and the members of an anonymous struct or union are not listed.
+ */
+export interface StructLayout {
+  readonly size: number;
+  readonly fields: Readonly<Record<string, { readonly offset: number; readonly size: number }>>;
+}
+
+export interface ProgramInfo {
+  readonly name: string;
+  readonly section: string;
+  readonly autoload: boolean;
+  readonly loaded: boolean;
+  readonly attached: boolean;
+}
+
+export interface EventOptions {
+  /** Ring size of each CPU in pages of 4 KiB; a power of two. */
+  readonly pagesPerCpu: number;
+  /** Wake the reader after so many bytes in one CPU's ring; 0 wakes it for each record. */
+  readonly wakeupBytes: number;
+  /**
+   * Largest batch handed to the callback at once, in bytes. Only a record that is longer than the
+   * one before it can make a batch exceed this, by itself.
+   */
+  readonly batchBytesMax: number;
+}
+
+/**
+ * Frames, one after the other, each 8-byte aligned: u32 cpu, u32 size, then `size` bytes of record
+ * (which the kernel may have padded), then padding. `lost` is how many records the kernel says
+ * were lost since the last batch; a batch may consist of that number alone. The kernel tells it with
+ * the next record that fits into the same ring, so losses at the very end stay untold.
+ * The buffer is valid only during the call: it is reused.
+ * What the callback throws is an uncaught exception of the process; later batches still come.
+ */
+export type OnBatch = (frames: Uint8Array, lost: number) => void;
+
+/**
+ * An open reader keeps its object, but does not keep the process running. It delivers until it or
+ * its object is closed, also when nobody holds it.
+ */
+export interface EventReader {
+  /**
+   * Delivers what is in the rings now, in bounded batches, before it returns. Throws what the
+   * callback throws; the rest is then delivered later. EBUSY from inside the callback; does nothing
+   * on a closed reader.
+   */
+  drain(): void;
+  /** Stops delivering; harmless twice, and from inside the callback. */
+  close(): void;
+}
+
+/** One BPF object file: opened, adjusted, loaded, attached, read, closed. */
+export interface BpfObject {
+  /** Sets a `const volatile` global; before load only. The size must be the variable's. */
+  setConst(name: string, value: Uint8Array): void;
+  setMaxEntries(map: string, entries: number): void;
+  setAutoload(program: string, autoload: boolean): void;
+  /** All programs that are to be loaded, or none. After a failure only `close` makes sense. */
+  load(): void;
+  /** Attaches to what the program's section names. */
+  attach(program: string): void;
+  /** Harmless for a program that is not attached. */
+  detach(program: string): void;
+  programs(): ProgramInfo[];
+  /** Run time and runs so far; zeros unless statistics are on (`enableStats`, or the sysctl). */
+  programStats(program: string): { runTimeNs: number; runs: number };
+  /**
+   * Bytes of a map that can be mmapped (arrays with BPF_F_MMAPABLE, global data), each value rounded
+   * up to eight. Global data goes by its section's name, such as `.data.config`.
+   */
+  mapBytes(map: string): number;
+  /**
+   * Copies from a mmapped map, eight bytes at a time, each read whole. No system call.
+   * The offset is a multiple of eight.
+   */
+  read(map: string, offset: number, into: Uint8Array): void;
+  /** Copies into a mmapped map, likewise. Offset and length are multiples of eight. */
+  write(map: string, offset: number, from: Uint8Array): void;
+  /** Layout of `struct <name>` from the object's BTF. */
+  layout(name: string): StructLayout;
+  /** Reads a perf event array from libuv's loop. One reader a map. */
+  openEvents(map: string, options: EventOptions, onBatch: OnBatch): EventReader;
+  /** Detaches everything and frees all; harmless twice. Readers are closed with it. */
+  close(): void;
+}
+
+export interface Addon {
+  libbpfVersion(): string;
+  /** The number of CPU slots that per-CPU data needs (libbpf_num_possible_cpus). */
+  possibleCpus(): number;
+  openObject(path: string): BpfObject;
+  /** Keeps BPF_STATS_RUN_TIME on until closed or until the process ends. */
+  enableStats(): { close(): void };
+}
+
+let cached: Addon | undefined;
+
+/**
+ * Loads the addon once per thread: a local build first, else the prebuilt one.
+ * Throws when neither fits this machine; the message says what to run.
+ */
+export function loadAddon(): Addon {
+  cached ??= loadFrom(fileURLToPath(new URL('../..', import.meta.url)));
+  return cached;
+}
+
+function loadFrom(packageRoot: string): Addon {
+  const require = createRequire(import.meta.url);
+  const load = require('node-gyp-build') as (dir: string) => Addon;
+  try {
+    return load(packageRoot);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.trim() : String(cause);
+    const remedy = reason.includes('cannot open shared object file')
+      ? 'Install the library that is named there; on Debian `apt-get install libbpf1`.'
+      : `In ${packageRoot} run \`npm run build\`; it needs g++, make, python3 and libbpf-dev.`;
+    throw new Error(`cannot load the native addon: ${reason}\n  ${remedy}`, { cause });
+  }
+}

@@ -1,0 +1,52 @@
+// Turns the kernel's refusals into one plain sentence: what is missing and what to do about it.
+
+import type { BpfError } from './addon.ts';
+import type { Rung } from './hooks.ts';
+
+export function isBpfError(error: unknown): error is BpfError {
+  return error instanceof Error && 'operation' in error && 'errno' in error;
+}
+
+/** Why a rung cannot be used, for `rxscope probes` and the log. */
+export function explainRung(rung: Rung, error: BpfError): string {
+  const what = `${rung.attach}/${rung.target}: ${error.code}`;
+  switch (error.code) {
+    case 'EPERM':
+      return rung.attach === 'fentry' || rung.attach === 'kprobe'
+        ? `${what}: not permitted, or refused by a locked-down kernel`
+        : `${what}: not permitted; run as root or with CAP_BPF and CAP_PERFMON`;
+    case 'ENOENT':
+    case 'ESRCH':
+      return rung.attach === 'tracepoint'
+        ? `${what}: not found; tracefs is not mounted, or this kernel has no such tracepoint`
+        : `${what}: this kernel does not have it`;
+    case 'EACCES':
+      return `${what}: the kernel refused it${verifierWords(error)}`;
+    case 'EOPNOTSUPP':
+      return `${what}: this kernel does not support this way of attaching`;
+    default:
+      return `${what}: ${error.message}${verifierWords(error)}`;
+  }
+}
+
+/** Why no program at all can be loaded. */
+export function explainObject(error: BpfError): string {
+  switch (error.code) {
+    case 'EPERM':
+      return 'EPERM: BPF is not permitted here; run as root or with CAP_BPF and CAP_PERFMON';
+    case 'ENOENT':
+    case 'ESRCH':
+      return `${error.code}: the kernel's type information (/sys/kernel/btf/vmlinux) or the BPF object is missing${verifierWords(error)}`;
+    default:
+      return `${error.code}: ${error.message}${verifierWords(error)}`;
+  }
+}
+
+function verifierWords(error: BpfError): string {
+  const line = error.log
+    ?.split('\n')
+    .map((text) => text.trim())
+    .filter((text) => text !== '' && !text.startsWith('processed ') && !text.startsWith('--'))
+    .at(-1);
+  return line === undefined ? '' : ` (${line})`;
+}

@@ -1,0 +1,100 @@
+// Climbs the attachment ladder: for each hook the best rung that this kernel accepts, found by
+// trying. One refused program never takes another hook down; an object is loaded whole or not at
+// all, so each refusal means closing it and trying again with that hook one rung lower.
+
+import type { BpfError, BpfObject } from './addon.ts';
+import { explainObject, explainRung, isBpfError } from './explain.ts';
+import type { Hook, Rung } from './hooks.ts';
+
+/** Where a hook stands, and why not higher. */
+export interface HookState {
+  readonly hook: string;
+  /** The rung in use, if any was accepted. */
+  readonly rung?: Rung;
+  /** One sentence for each rung that was refused, best first. */
+  readonly refusals: readonly string[];
+}
+
+export interface Climb {
+  /** Loaded and attached; absent when no hook could be had. */
+  readonly object?: BpfObject;
+  readonly states: readonly HookState[];
+}
+
+/** What makes an object ready: called anew for each attempt. */
+export interface Preparation {
+  /** Yields the object with its constants and sizes set, before load. */
+  open(): BpfObject;
+  /** Fills the loaded object's memory before the first program runs. */
+  fill(object: BpfObject): void;
+}
+
+/**
+ * Loads and attaches one program for each wanted hook. Refusals of the kernel never throw; errors
+ * of `open` and `fill` do.
+ */
+export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Climb {
+  const at = new Map(hooks.map((hook) => [hook.name, 0]));
+  const refusals = new Map<string, string[]>(hooks.map((hook) => [hook.name, []]));
+  const rungOf = (hook: Hook): Rung | undefined => hook.rungs[at.get(hook.name) ?? 0];
+  const refuse = (hook: Hook, rung: Rung, error: BpfError): void => {
+    refusals.get(hook.name)?.push(explainRung(rung, error));
+    at.set(hook.name, (at.get(hook.name) ?? 0) + 1);
+  };
+  const states = (): HookState[] =>
+    hooks.map((hook) => {
+      const rung = rungOf(hook);
+      const why = refusals.get(hook.name) ?? [];
+      return rung === undefined
+        ? { hook: hook.name, refusals: why }
+        : { hook: hook.name, rung, refusals: why };
+    });
+
+  // Each turn of the loop takes one hook one rung down, so it ends.
+  for (;;) {
+    const standing = hooks.filter((hook) => rungOf(hook) !== undefined);
+    if (standing.length === 0) return { states: states() };
+    const wanted = new Map<string, Hook>();
+    for (const hook of standing) {
+      const rung = rungOf(hook);
+      if (rung !== undefined) wanted.set(rung.program, hook);
+    }
+    const object = open();
+    const refused = tryAll(object, fill, wanted);
+    if (refused === undefined) return { object, states: states() };
+    object.close();
+    const hook = refused.program === undefined ? undefined : wanted.get(refused.program);
+    const rung = hook && rungOf(hook);
+    if (hook !== undefined && rung !== undefined) {
+      refuse(hook, rung, refused);
+      continue;
+    }
+    // Not about one program: no rung of any hook would fare better.
+    const reason = explainObject(refused);
+    return {
+      states: hooks.map(({ name }) => ({
+        hook: name,
+        refusals: [...(refusals.get(name) ?? []), reason],
+      })),
+    };
+  }
+}
+
+/** Loads and attaches the wanted programs, in order. Returns the first refusal. */
+function tryAll(
+  object: BpfObject,
+  fill: Preparation['fill'],
+  wanted: ReadonlyMap<string, Hook>,
+): BpfError | undefined {
+  try {
+    for (const { name } of object.programs()) object.setAutoload(name, wanted.has(name));
+    object.load();
+    fill(object);
+    for (const program of wanted.keys()) object.attach(program);
+    return undefined;
+  } catch (error) {
+    if (isBpfError(error)) return error;
+    object.close();
+    throw error;
+  }
+}

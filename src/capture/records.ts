@@ -1,0 +1,134 @@
+// Decodes the records that the programs send through the perf ring buffer. Pure.
+// Their layouts come from the BPF object's own type information, not from constants here.
+
+import type { StructLayout } from './addon.ts';
+
+/** An observation over its probe's budget, with all that is known of the packet's way. */
+export interface Outlier {
+  readonly probe: number;
+  readonly latencyNs: number;
+  /** When it ended: CLOCK_MONOTONIC, nanoseconds. So are the other times; 0 when not known. */
+  readonly timeNs: number;
+  readonly irqNs: number;
+  readonly softirqNs: number;
+  readonly receivedNs: number;
+  readonly cpu: number;
+  readonly irq: number;
+  readonly ifindex: number;
+  readonly otherNetns: boolean;
+  readonly protocol: number;
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Bytes, from the IP header on. */
+  readonly length: number;
+  readonly cgroupId: number;
+  /** Of the task that the CPU was running: the holder of the socket lock, or who was interrupted. */
+  readonly pid: number;
+  readonly comm: string;
+  readonly inSoftirq: boolean;
+}
+
+/** Exact mode: one observation. */
+export interface Observation {
+  readonly probe: number;
+  readonly protocol: number;
+  readonly latencyNs: number;
+  readonly timeNs: number;
+  readonly cpu: number;
+  /** ifindex, or the interrupt's number. */
+  readonly key: number;
+}
+
+export interface RecordSink {
+  outlier(record: Outlier): void;
+  observation(record: Observation): void;
+}
+
+/** As in bpf/state.h, enum record_kind. */
+const RECORD_OUTLIER = 1;
+const RECORD_OBSERVATION = 2;
+const DEVICE_OTHER_NETNS = 1;
+
+/** Header of a frame: u32 cpu, u32 size of the record; everything is padded to 8 bytes. */
+const FRAME_HEADER_BYTES = 8;
+
+/** Makes a decoder for frames as the addon delivers them. */
+export function recordDecoder(
+  outlierLayout: StructLayout,
+  observationLayout: StructLayout,
+): (frames: Uint8Array, sink: RecordSink) => void {
+  const outlier = fieldReader(outlierLayout);
+  const observation = fieldReader(observationLayout);
+  return (frames, sink) => {
+    const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
+    let at = 0;
+    while (at + FRAME_HEADER_BYTES <= frames.byteLength) {
+      const size = view.getUint32(at + 4, true);
+      const record = at + FRAME_HEADER_BYTES;
+      const kind = view.getUint32(record, true);
+      if (kind === RECORD_OBSERVATION)
+        sink.observation(decodeObservation(view, record, observation));
+      else if (kind === RECORD_OUTLIER) sink.outlier(decodeOutlier(view, record, outlier));
+      else throw new Error(`record of unknown kind ${kind} in the perf ring buffer`);
+      at = record + Math.ceil(size / 8) * 8;
+    }
+  };
+}
+
+type Offsets = (field: string) => number;
+
+function fieldReader(layout: StructLayout): Offsets {
+  return (field) => {
+    const place = layout.fields[field];
+    if (place === undefined) throw new Error(`the BPF object's record has no member ${field}`);
+    return place.offset;
+  };
+}
+
+function u64(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
+}
+
+function decodeObservation(view: DataView, base: number, offset: Offsets): Observation {
+  return {
+    probe: view.getUint8(base + offset('probe')),
+    protocol: view.getUint8(base + offset('protocol')),
+    latencyNs: u64(view, base + offset('latency_ns')),
+    timeNs: u64(view, base + offset('time_ns')),
+    cpu: view.getUint32(base + offset('cpu'), true),
+    key: view.getUint32(base + offset('key'), true),
+  };
+}
+
+function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
+  const number = (field: string): number => view.getUint32(base + offset(field), true);
+  const time = (field: string): number => u64(view, base + offset(field));
+  return {
+    probe: view.getUint8(base + offset('probe')),
+    latencyNs: time('latency_ns'),
+    timeNs: time('time_ns'),
+    irqNs: time('irq_ns'),
+    softirqNs: time('softirq_ns'),
+    receivedNs: time('received_ns'),
+    cpu: number('cpu'),
+    irq: number('irq'),
+    ifindex: number('ifindex'),
+    otherNetns: view.getUint8(base + offset('device_slot')) === DEVICE_OTHER_NETNS,
+    protocol: view.getUint8(base + offset('protocol')),
+    localPort: view.getUint16(base + offset('local_port'), true),
+    remotePort: view.getUint16(base + offset('remote_port'), true),
+    length: number('length'),
+    cgroupId: time('cgroup_id'),
+    pid: number('pid'),
+    comm: text(view, base + offset('comm'), 16),
+    inSoftirq: view.getUint8(base + offset('in_softirq')) !== 0,
+  };
+}
+
+/** A NUL-terminated name. A task may call itself anything: what is not printable is replaced. */
+function text(view: DataView, at: number, bytesMax: number): string {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, bytesMax);
+  const end = bytes.indexOf(0);
+  const name = new TextDecoder().decode(bytes.subarray(0, end < 0 ? bytesMax : end));
+  return name.replace(/\p{C}/gu, '?');
+}

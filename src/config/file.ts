@@ -1,0 +1,142 @@
+// Reads one YAML file into plain data, with every syntax problem and its line.
+// What the settings mean is none of its business: see schema.ts.
+
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type Document, LineCounter, parseAllDocuments, visit } from 'yaml';
+
+export interface SettingsFile {
+  /** Undefined when the file is empty, or too broken to say anything. */
+  readonly settings: unknown;
+  /** One line each, without the file's name. */
+  readonly problems: readonly string[];
+  /** False when the settings would only yield follow-up errors of the problems. */
+  readonly usable: boolean;
+}
+
+/** No configuration comes near it: what is larger is the wrong file, or an endless device. */
+const FILE_BYTES_MAX = 1024 * 1024;
+
+export function readSettingsFile(file: string): SettingsFile {
+  if (file === '') return broken(['expected the path of a YAML file, got an empty one']);
+  const bytes = readBounded(file);
+  if (typeof bytes === 'string') return broken([bytes]);
+  if (bytes.length > FILE_BYTES_MAX) {
+    return broken(['larger than 1 MiB, expected a configuration file; check the path']);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return broken(['not UTF-8 text, expected a YAML file; check the path']);
+  }
+  return parseSettings(text);
+}
+
+function broken(problems: readonly string[]): SettingsFile {
+  return { settings: undefined, problems, usable: false };
+}
+
+/** The bytes, at most one more than allowed; or why the file cannot be read. */
+function readBounded(file: string): Uint8Array | string {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, 'r');
+    const bytes = new Uint8Array(FILE_BYTES_MAX + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+      // Reads until the end instead of asking for the size: a pipe has none.
+      read = readSync(fd, bytes, length, bytes.length - length, null);
+    }
+    return bytes.subarray(0, length);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? String(error);
+    return `cannot be read (${code}): ${WHY_UNREADABLE[code] ?? 'check the path'}`;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+const WHY_UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file; check the path',
+  ENOTDIR: 'a part of the path is not a directory; check the path',
+  EISDIR: 'it is a directory; name the file in it',
+  EACCES: 'permission denied; let the user that runs rxscope read it',
+};
+
+function parseSettings(text: string): SettingsFile {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    // The parser's own warnings go to the console otherwise; ours are in `document.warnings`.
+    logLevel: 'error',
+  });
+  const found = new Problems(text, lines);
+  const [first, second] = documents;
+  for (const { errors, warnings } of 'empty' in documents ? [documents] : documents) {
+    for (const { code, message, pos } of [...errors, ...warnings]) {
+      if (code === 'DUPLICATE_KEY') found.add(pos[0], 'the key stands twice; remove one of them');
+      else found.add(pos[0], `${message.charAt(0).toLowerCase()}${message.slice(1)}`, 'syntax');
+    }
+  }
+  if (first === undefined) {
+    // Nothing but comments: every setting has a default.
+    return { settings: undefined, problems: found.inOrder(), usable: found.usable };
+  }
+  if (second !== undefined) {
+    found.add(second.range[0], 'a second document begins; expected a single one', 'syntax');
+  }
+  visit(first, {
+    Alias: (_key, alias) => {
+      if (alias.resolve(first) !== undefined) return;
+      const message = `unknown anchor ${alias.source}; define it with &${alias.source} further up`;
+      found.add(alias.range?.[0] ?? 0, message, 'syntax');
+    },
+  });
+  const problems = found.inOrder();
+  if (!found.usable) return broken(problems);
+  const data = dataOf(first);
+  return 'why' in data
+    ? broken([...problems, data.why])
+    : { settings: data.settings, problems, usable: true };
+}
+
+function dataOf(document: Document.Parsed): { settings: unknown } | { why: string } {
+  try {
+    return { settings: document.toJS() };
+  } catch {
+    // Aliases of aliases: a few lines that unfold into gigabytes.
+    return { why: 'too many aliases; write the values out' };
+  }
+}
+
+/** Collects problems with their places; of several in one line the first, from which the rest follow. */
+class Problems {
+  usable = true;
+  readonly #text: string;
+  readonly #lines: LineCounter;
+  readonly #byLine = new Map<number, string>();
+
+  constructor(text: string, lines: LineCounter) {
+    this.#text = text;
+    this.#lines = lines;
+  }
+
+  add(offset: number, message: string, kind: 'syntax' | 'content' = 'content'): void {
+    if (kind === 'syntax') this.usable = false;
+    const { line, col } = this.#lines.linePos(offset);
+    if (this.#byLine.has(line)) return;
+    // At the end of the file there is nothing to show: then the last line that says something.
+    const source = this.#text
+      .split('\n')
+      .slice(0, line)
+      .map((text) => text.trim());
+    const where = source.at(-1) === '' ? 'after' : 'in';
+    const shown = JSON.stringify((source.findLast((text) => text !== '') ?? '').slice(0, 60));
+    this.#byLine.set(line, `line ${line}, column ${col}: ${message}, ${where} ${shown}`);
+  }
+
+  inOrder(): string[] {
+    return [...this.#byLine].sort(([a], [b]) => a - b).map(([, problem]) => problem);
+  }
+}

@@ -1,0 +1,203 @@
+// What the configuration may say, as zod schemas, and the `Config` that comes out of them.
+// Keys are those of the YAML file; only durations and addresses change their form.
+// Reads no file and knows no flag: see load.ts.
+
+import { z } from 'zod';
+import { PROBES } from '../probes/index.ts';
+import type { Probe } from '../probes/probe.ts';
+import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
+import { checkDuration } from './duration.ts';
+import { alternatives, gotExpected, showPath } from './problem.ts';
+import { PROFILE_BUDGETS_NS, PROFILE_NAMES } from './profiles.ts';
+import { didYouMean } from './suggest.ts';
+
+/** Below lies the cost of measuring itself: every observation would be an outlier. */
+const BUDGET_MIN_NS = 1_000;
+/** The highest histogram bound: a longer time is counted as a fault, never as a latency. */
+const BUDGET_MAX_NS = 16_000_000_000;
+
+const settings = section({
+  /** Sets the budgets that the file does not state; see profiles.ts. */
+  profile: oneOf(PROFILE_NAMES).optional(),
+  probes: section(Object.fromEntries(PROBES.map((probe) => [probe.id, probeSection()]))),
+  /** `auto` takes libbpf, the only one so far. */
+  backend: oneOf(['auto', 'libbpf'], { bpftrace: 'bpftrace comes with a later release' }).default(
+    'auto',
+  ),
+  labels: section({
+    /** A histogram for each CPU; `auto`: only while the series stay under `series_max`. */
+    cpu: oneOf(['auto', 'always', 'never']).default('auto'),
+  }),
+  /** Slots for network devices in each CPU's histograms; memory grows with it. */
+  devices_max: powerOfTwo(4, 64).default(16),
+  /** Cap on histogram series; what lies beyond is counted in rxscope_series_dropped_total. */
+  series_max: wholeNumber(10, 100_000).default(2_000),
+  /** Outlier events on their way from the kernel. */
+  events: section({
+    /** The kernel drops and counts what one CPU sends beyond it. */
+    per_cpu_per_second: wholeNumber(1, 100_000).default(100),
+    /** Size of each CPU's perf ring buffer, in pages of 4 KiB. */
+    pages_per_cpu: powerOfTwo(1, 1_024).default(8),
+  }),
+  /** Recent outliers kept in memory for exemplars and listings; the oldest is dropped. */
+  outliers_kept: wholeNumber(1, 10_000).default(100),
+  web: section({
+    listen_address: address().default({ host: '127.0.0.1', port: 10_750 }),
+    /** Requests past it are answered with 503. */
+    requests_in_flight_max: wholeNumber(1, 1_000).default(40),
+  }),
+  log: section({
+    level: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+    /** `auto`: pretty on a terminal, JSON lines elsewhere. */
+    format: oneOf(['auto', 'json', 'pretty']).default('auto'),
+  }),
+  /** The agent's own process_* and nodejs_* metrics. */
+  process_metrics: flag().default(true),
+  /** Keeps the kernel's BPF statistics on while the agent lives; about 25 ns more a program run. */
+  bpf_stats: flag().default(false),
+  /** Fail at start when something cannot be measured, instead of serving what can. */
+  strict: flag().default(false),
+});
+
+type Settings = z.output<typeof settings>;
+
+interface ProbeConfig {
+  readonly enabled: boolean;
+  readonly budget_ns: number;
+}
+
+/** The configuration in effect: every setting has a value, every probe has a budget. */
+export type Config = Readonly<Omit<Settings, 'probes'>> & {
+  /** One entry for each probe of the catalogue, in its order. */
+  readonly probes: Readonly<Record<string, ProbeConfig>>;
+};
+
+/** A setting that cannot be used: its path and one line on what is wrong with it. */
+export interface SettingProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Checks what a file or the flags say, as plain data; reports every problem, not the first. */
+export function checkSettings(
+  raw: unknown,
+): { readonly config: Config } | { readonly problems: readonly SettingProblem[] } {
+  const result = settings.safeParse(raw);
+  if (result.success) return { config: withBudgets(result.data) };
+  const problems = new Map<string, SettingProblem>();
+  for (const issue of result.error.issues) {
+    for (const problem of problemsOf(issue)) {
+      // A value can break two rules of one field (1.5 is neither whole nor in range): said once.
+      problems.set(`${problem.path}: ${problem.message}`, problem);
+    }
+  }
+  return { problems: [...problems.values()] };
+}
+
+/** A stated budget wins over the profile's, the profile's over the probe's own default. */
+function withBudgets(given: Settings): Config {
+  const profileBudgets = given.profile === undefined ? {} : PROFILE_BUDGETS_NS[given.profile];
+  const budgetOf = (probe: Probe): ProbeConfig => {
+    const { enabled, budget } = given.probes[probe.id] ?? { enabled: true, budget: undefined };
+    return { enabled, budget_ns: budget ?? profileBudgets[probe.id] ?? probe.budget_ns };
+  };
+  return {
+    ...given,
+    probes: Object.fromEntries(PROBES.map((probe) => [probe.id, budgetOf(probe)])),
+  };
+}
+
+function problemsOf(issue: z.core.$ZodIssue): SettingProblem[] {
+  if (issue.code !== 'unrecognized_keys') {
+    return [{ path: showPath(issue.path), message: issue.message }];
+  }
+  const known = keysAt(issue.path);
+  const kind = showPath(issue.path) === 'probes' ? 'probe' : 'setting';
+  return issue.keys.map((key) => ({
+    path: showPath([...issue.path, key]),
+    message: `unknown ${kind}${didYouMean(key, known) || `, expected one of ${alternatives(known)}`}`,
+  }));
+}
+
+/** The keys that the mapping at `path` may have. */
+function keysAt(path: readonly PropertyKey[]): string[] {
+  let at: unknown = settings;
+  for (const step of path) at = shapeOf(at)[String(step)];
+  return Object.keys(shapeOf(at));
+}
+
+function shapeOf(schema: unknown): Readonly<Record<string, unknown>> {
+  const inner = schema instanceof z.ZodPipe ? schema.out : schema;
+  return inner instanceof z.ZodObject ? inner.shape : {};
+}
+
+/** A mapping whose settings are all optional; a key without a value is an empty mapping. */
+function section<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.preprocess(
+    (value) => value ?? {},
+    z.strictObject(shape, { error: expecting('a mapping of settings') }),
+  );
+}
+
+function probeSection() {
+  return section({
+    enabled: flag().default(true),
+    /** Observations above it are counted and reported as outliers. */
+    budget: z
+      .unknown()
+      .transform((value, context) => {
+        const duration = checkDuration(value, BUDGET_MIN_NS, BUDGET_MAX_NS);
+        if ('ns' in duration) return duration.ns;
+        context.addIssue({ code: 'custom', message: gotExpected(value, duration.expected) });
+        return z.NEVER;
+      })
+      .optional(),
+  });
+}
+
+function oneOf<const Words extends readonly string[]>(
+  words: Words,
+  /** Words that will be, or were, accepted, and what to say to who uses them. */
+  refused: Readonly<Record<string, string>> = {},
+) {
+  return z.enum(words, {
+    error: ({ input }) => {
+      const message = gotExpected(input, alternatives(words));
+      if (typeof input !== 'string') return message;
+      const why = Object.hasOwn(refused, input) ? `: ${refused[input]}` : undefined;
+      return `${message}${why ?? didYouMean(input, words)}`;
+    },
+  });
+}
+
+function wholeNumber(min: number, max: number) {
+  const error = expecting(`a whole number from ${min} to ${max}`);
+  return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+}
+
+function powerOfTwo(min: number, max: number) {
+  const error = expecting(`a power of two from ${min} to ${max}`);
+  return z
+    .number({ error })
+    .min(min, { error })
+    .max(max, { error })
+    .refine((value) => Number.isInteger(Math.log2(value)), { error });
+}
+
+function flag() {
+  return z.boolean({ error: expecting('true or false') });
+}
+
+function address() {
+  const error = expecting(ADDRESS_SYNTAX);
+  return z.string({ error }).transform((text, context) => {
+    const parsed = parseAddress(text);
+    if (parsed !== undefined) return parsed;
+    context.addIssue({ code: 'custom', message: gotExpected(text, ADDRESS_SYNTAX) });
+    return z.NEVER;
+  });
+}
+
+function expecting(expected: string) {
+  return ({ input }: { readonly input?: unknown }) => gotExpected(input, expected);
+}

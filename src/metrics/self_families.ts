@@ -1,0 +1,150 @@
+// The families that rxscope exports about itself: which probes stand, what was lost, what it costs.
+// Pure, like families.ts.
+
+import type { ProgramStats } from '../capture/kernel_capture.ts';
+import type { Reading } from '../capture/reading.ts';
+import { PROBE_INDEX } from '../capture/reading.ts';
+import type { Family } from './model.ts';
+
+/** One probe's standing, for metrics, `rxscope probes` and the landing page. */
+export interface ProbeStatus {
+  readonly id: string;
+  readonly up: boolean;
+  /** Why it is not up, or what it lacks; '' when nothing is missing. */
+  readonly reason: string;
+  readonly programs: readonly ProgramStatus[];
+}
+
+export interface ProgramStatus {
+  readonly hook: string;
+  /** Undefined when no rung was accepted. */
+  readonly program?: string;
+  readonly attach?: string;
+  readonly target?: string;
+  /** One sentence for each higher rung that was refused. */
+  readonly refusals: readonly string[];
+}
+
+export interface CollectorRun {
+  readonly collector: string;
+  readonly success: boolean;
+  readonly seconds: number;
+}
+
+export interface SelfInput {
+  readonly probes: readonly ProbeStatus[];
+  readonly reading: Reading | undefined;
+  readonly dropped: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly collectors: readonly CollectorRun[];
+  readonly reloadSucceeded: boolean;
+  readonly build: {
+    readonly version: string;
+    readonly revision: string;
+    readonly kernel: string;
+    readonly nodeversion: string;
+  };
+  /** Present while BPF statistics are on. */
+  readonly programs?: readonly ProgramStats[];
+}
+
+export function selfFamilies(input: SelfInput): Family[] {
+  const { probes, reading } = input;
+  const perProbe = (values: readonly number[] | undefined) =>
+    probes.map(({ id }) => ({
+      labels: { probe: id },
+      value: values?.[PROBE_INDEX.indexOf(id as (typeof PROBE_INDEX)[number])] ?? 0,
+    }));
+  const families: Family[] = [
+    {
+      type: 'gauge',
+      name: 'rxscope_probe_up',
+      help: 'Whether the probe measures (1) or could not be attached (0); `rxscope probes` says why.',
+      samples: probes.map(({ id, up }) => ({ labels: { probe: id }, value: up ? 1 : 0 })),
+    },
+    {
+      type: 'gauge',
+      name: 'rxscope_probe_info',
+      help: 'The programs behind each probe and how they are attached.',
+      samples: probes.flatMap(({ id, programs }) =>
+        programs.flatMap(({ program, attach }) =>
+          program === undefined || attach === undefined
+            ? []
+            : [{ labels: { probe: id, program, backend: 'libbpf', attach }, value: 1 }],
+        ),
+      ),
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_events_total',
+      help: 'Outlier events sent to user space.',
+      samples: perProbe(reading?.events),
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_events_lost_total',
+      help: 'Outlier events given up, by the rate limit or a full ring; their counts are in the histograms.',
+      samples: perProbe(reading?.eventsLost),
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_series_dropped_total',
+      help: 'Label sets left out because the cap on series was reached.',
+      samples: probes.map(({ id }) => {
+        const family = `rxscope_${id}_seconds`;
+        return { labels: { family }, value: input.dropped.get(family)?.size ?? 0 };
+      }),
+    },
+    {
+      type: 'gauge',
+      name: 'rxscope_collector_success',
+      help: 'Whether the collector succeeded in this scrape.',
+      samples: input.collectors.map(({ collector, success }) => ({
+        labels: { collector },
+        value: success ? 1 : 0,
+      })),
+    },
+    {
+      type: 'gauge',
+      name: 'rxscope_collector_duration_seconds',
+      help: 'How long the collector took in this scrape.',
+      samples: input.collectors.map(({ collector, seconds }) => ({
+        labels: { collector },
+        value: seconds,
+      })),
+    },
+    {
+      type: 'gauge',
+      name: 'rxscope_config_last_reload_successful',
+      help: 'Whether the last reload of the configuration (SIGHUP) was accepted.',
+      samples: [{ labels: {}, value: input.reloadSucceeded ? 1 : 0 }],
+    },
+    {
+      type: 'gauge',
+      name: 'rxscope_build_info',
+      help: 'Version of the agent, and the kernel and runtime that it runs on.',
+      samples: [{ labels: { ...input.build }, value: 1 }],
+    },
+  ];
+  if (input.programs !== undefined) families.push(...programFamilies(input.programs));
+  return families;
+}
+
+function programFamilies(programs: readonly ProgramStats[]): Family[] {
+  return [
+    {
+      type: 'counter',
+      name: 'rxscope_program_run_seconds_total',
+      help: 'Time spent in a BPF program, counted by the kernel while BPF statistics are on.',
+      samples: programs.map(({ program, runTimeNs }) => ({
+        labels: { program },
+        value: runTimeNs / 1e9,
+      })),
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_program_runs_total',
+      help: 'Runs of a BPF program, counted by the kernel while BPF statistics are on.',
+      samples: programs.map(({ program, runs }) => ({ labels: { program }, value: runs })),
+    },
+  ];
+}

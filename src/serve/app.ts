@@ -1,0 +1,128 @@
+// Puts the HTTP server together: its limits, its plain-text errors, its end. One file a route is
+// in routes/. Does not listen (listen.ts), and knows the agent only as a ServeSource.
+
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import { PATHS } from './paths.ts';
+import { DEADLINE_MAX_MS } from './request_headers.ts';
+import { apiRoutes } from './routes/api.ts';
+import { healthRoutes } from './routes/health.ts';
+import { landingRoute } from './routes/landing.ts';
+import { metricsRoute } from './routes/metrics.ts';
+import type { ServeSource } from './source.ts';
+
+export interface AppOptions {
+  /** The most scrapes in flight; the next one gets a 503. `web.requests_in_flight_max`. */
+  readonly requestsInFlightMax: number;
+  readonly logger?: FastifyBaseLogger | false;
+}
+
+export function buildApp(source: ServeSource, options: AppOptions): FastifyInstance {
+  const app = Fastify({
+    ...(options.logger ? { loggerInstance: options.logger } : {}),
+    // A line a request is for debugging only; see the onResponse hook below.
+    logController: new LogController({ disableRequestLogging: true }),
+    http: { maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: 5_000 },
+    // From the first byte of a request to its last; scrapers send a few hundred bytes.
+    requestTimeout: 10_000,
+    // A connection on which nothing moves, such as a reader that has stopped reading. Longer than
+    // the longest wait for a gather, in which nothing moves either.
+    connectionTimeout: DEADLINE_MAX_MS + 30_000,
+    bodyLimit: 1024,
+    forceCloseConnections: 'idle',
+    frameworkErrors: answerError,
+  });
+  // Connections cost memory and descriptors before any request is counted. Room for keep-alive and
+  // for health checks beside the scrapes; a connection beyond it is closed at once.
+  app.server.maxConnections = Math.max(256, 4 * options.requestsInFlightMax);
+  endWithin(app);
+
+  // No route reads a body: one that is sent anyway is neither parsed nor a reason to answer 415.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request;
+    const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
+    request.log.debug({ method, url, status: reply.statusCode, durationMs }, 'answered');
+  });
+  app.setErrorHandler(answerError);
+  app.setNotFoundHandler(answerUnknown);
+
+  const { requestsInFlightMax } = options;
+  app.register(metricsRoute(source, { requestsInFlightMax, drainMs: DRAIN_MS }));
+  app.register(healthRoutes(source));
+  app.register(landingRoute(source));
+  app.register(apiRoutes(source));
+  return app;
+}
+
+/** Prometheus sends about 500 bytes; Node's own default is twice as much as this. */
+const HEADERS_BYTES_MAX = 8 * 1024;
+// The agent's end takes at most 2 s in all: scrapes may still wait for 1 s, their answers are sent
+// in the next 0.5 s, and the rest is for detaching the probes.
+const DRAIN_MS = 1_000;
+const CLOSE_ALL_MS = 1_500;
+
+/** Makes `app.close()` answer what is in flight and yet end soon, whatever the clients do. */
+function endWithin(app: FastifyInstance): void {
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
+    // For connections that are neither idle nor answered: half a request, or no request at all.
+    const closeAll = setTimeout(() => app.server.closeAllConnections(), CLOSE_ALL_MS);
+    closeAll.unref();
+    app.server.once('close', () => clearTimeout(closeAll));
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    // Else the connection stays open after the answer, and the server with it.
+    if (closing) reply.header('connection', 'close');
+  });
+}
+
+function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const [path = ''] = request.url.split('?', 1);
+  if (PATHS.some((known) => known.path === path)) {
+    return reply
+      .code(405)
+      .header('allow', 'GET, HEAD')
+      .send(`${request.method} ${path} is not allowed; use GET or HEAD.\n`);
+  }
+  const width = Math.max(...PATHS.map((known) => known.path.length));
+  const list = PATHS.map((known) => `  ${known.path.padEnd(width)}  ${known.what}\n`).join('');
+  return reply.code(404).send(`There is nothing at ${shortened(path)}. Known paths:\n${list}`);
+}
+
+function answerError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const status = error.statusCode ?? 500;
+  if (status < 500) return reply.code(status).type(TEXT).send(`${error.message}\n`);
+  request.log.error({ err: error, method: request.method, url: request.url }, 'cannot answer');
+  return reply
+    .code(status)
+    .type(TEXT)
+    .send(
+      `Cannot answer ${request.method} ${shortened(request.url)}: ${error.message}\n` +
+        'This is a fault of rxscope, not of the request; its log has the details.\n',
+    );
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/** A path can be as long as all headers together. */
+function shortened(path: string): string {
+  const charactersMax = 200;
+  return path.length > charactersMax ? `${path.slice(0, charactersMax)}…` : path;
+}

@@ -1,0 +1,25 @@
+// What the HTTP side asks of the agent. Declared here so that src/serve needs nothing but the
+// metrics model: the agent implements it, a test puts a fake in its place.
+
+import type { Snapshot } from '../metrics/model.ts';
+
+export interface ServeSource {
+  /**
+   * One fresh snapshot. A part that fails is told inside the snapshot, never by a rejection.
+   * The signal aborts when nobody waits for the answer any more.
+   */
+  gather(signal: AbortSignal): Promise<Snapshot>;
+  /** False while probes are still being attached, and again once the agent shuts down. */
+  ready(): boolean;
+  readonly version: string;
+  probes(): readonly ProbeSummary[];
+  /** Recent outliers, newest first, as plain JSON. */
+  outliers(): readonly unknown[];
+}
+
+export interface ProbeSummary {
+  readonly id: string;
+  readonly up: boolean;
+  /** Why the probe is not up, in one plain sentence; '' when it is. */
+  readonly reason: string;
+}

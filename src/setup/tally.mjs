@@ -1,0 +1,28 @@
+// A vitest reporter that writes the counts and the reasons of skipped tests for test.mjs.
+// vitest's JSON reporter has neither the reasons nor the files that failed to load.
+
+import { writeFileSync } from 'node:fs';
+
+export default class Tally {
+  onTestRunEnd(modules, unhandledErrors) {
+    const tally = { passed: 0, failed: unhandledErrors.length, skipped: [] };
+    for (const module of modules) {
+      // A file that could not be loaded, or whose hook failed, holds no failed test of its own.
+      const failedBefore = tally.failed;
+      for (const test of module.children.allTests()) count(tally, module, test);
+      if (module.state() === 'failed' && tally.failed === failedBefore) tally.failed += 1;
+    }
+    writeFileSync(process.env.RXSCOPE_TALLY_FILE, JSON.stringify(tally));
+  }
+}
+
+function count(tally, module, test) {
+  const { state, note } = test.result();
+  if (state === 'passed') tally.passed += 1;
+  else if (state === 'failed') tally.failed += 1;
+  else {
+    const name = `${module.relativeModuleId} > ${test.fullName}`;
+    const unnamed = module.state() === 'failed' ? 'a hook before it failed' : 'no reason given';
+    tally.skipped.push({ name, reason: note ?? unnamed });
+  }
+}

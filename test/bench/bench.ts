@@ -1,0 +1,56 @@
+// `npm run bench [-- kernel|user|ring] [--rounds N] …`: what rxscope costs on this machine, as
+// Markdown that the README quotes. Needs root. Never passes or fails by time: figures are for
+// readers, and a busy machine is no fault of the code.
+
+import { parseArgs } from 'node:util';
+import { kernelCost } from './kernel_cost.ts';
+import { machineLine } from './machine.ts';
+import { ringCost } from './ring_cost.ts';
+import { userCost } from './user_cost.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '7' },
+    packets: { type: 'string', default: '200003' },
+    scrapes: { type: 'string', default: '50' },
+    minutes: { type: 'string', default: '1' },
+  },
+});
+
+const progress = (line: string): void => {
+  process.stderr.write(`bench: ${line}\n`);
+};
+
+const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string> }>> = {
+  kernel: {
+    title: 'Kernel',
+    run: () =>
+      kernelCost({ rounds: Number(values.rounds), packets: Number(values.packets) }, progress),
+  },
+  user: {
+    title: 'User space',
+    run: () =>
+      userCost({ scrapes: Number(values.scrapes), minutes: Number(values.minutes) }, progress),
+  },
+  ring: {
+    title: 'Perf ring buffer',
+    run: () => ringCost({ rounds: Number(values.rounds) }, progress),
+  },
+};
+
+const wanted = positionals.length === 0 ? Object.keys(PARTS) : positionals;
+const unknown = wanted.filter((name) => !(name in PARTS));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `bench: ${unknown.join(', ')}: no such part; there are ${Object.keys(PARTS).join(', ')}\n`,
+  );
+  process.exit(2);
+}
+
+process.stdout.write(`Measured on: ${machineLine()}\n`);
+for (const name of wanted) {
+  const part = PARTS[name];
+  if (part === undefined) continue;
+  process.stdout.write(`\n## ${part.title}\n\n${await part.run()}`);
+}

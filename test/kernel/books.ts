@@ -1,0 +1,54 @@
+// The books of a measurement: what was received, what was observed, what was not and why.
+
+import type { Measurement } from '../../src/agent/measure.ts';
+import type { Protocol } from '../../src/capture/reading.ts';
+import { count } from '../../src/stages/histogram.ts';
+
+export interface Books {
+  readonly received: number;
+  readonly observed: number;
+  readonly unmatched: Readonly<Record<string, number>>;
+  readonly pending: number;
+  /** received - observed - unmatched - pending: zero when the books balance. */
+  readonly difference: number;
+}
+
+export function booksOf(
+  measurement: Measurement,
+  probe: 'softirq_to_socket' | 'receive_to_socket',
+): Books {
+  const reading = measurement.reading;
+  if (reading === undefined) throw new Error('nothing was attached');
+  const received = reading.received.reduce((sum, row) => sum + row.packets, 0);
+  const observed = observedOf(measurement, probe);
+  const unmatched = reading.unmatched[probe] ?? {};
+  const lost = Object.values(unmatched).reduce((sum, n) => sum + n, 0);
+  const pending = reading.pending;
+  return {
+    received,
+    observed,
+    unmatched,
+    pending,
+    difference: received - observed - lost - pending,
+  };
+}
+
+/** Observations of one probe, of one protocol if it is named. */
+export function observedOf(measurement: Measurement, probe: string, protocol?: Protocol): number {
+  return (measurement.reading?.packets ?? [])
+    .filter((row) => row.probe === probe && (protocol ?? row.protocol) === row.protocol)
+    .reduce((sum, row) => sum + count(row.histogram), 0);
+}
+
+/** For a failing test's message. */
+export function printBooks(measurement: Measurement): string {
+  return JSON.stringify(
+    {
+      softirq_to_socket: booksOf(measurement, 'softirq_to_socket'),
+      receive_to_socket: booksOf(measurement, 'receive_to_socket'),
+      deliveriesWithoutStart: measurement.reading?.deliveriesWithoutStart,
+    },
+    null,
+    1,
+  );
+}

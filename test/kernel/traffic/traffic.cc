@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends and receives counted packets for the kernel tests and the benchmark: real sockets, a chosen
+// CPU, a known number. It measures nothing but, on request, the kernel's own receive timestamps.
+//
+//   traffic send PROTO ADDRESS PORT COUNT [size=16] [cpu=-1] [gap-us=0] [burst=1]
+//   traffic receive PROTO ADDRESS PORT COUNT [cpu=-1] [idle-ms=2000] [buffer=0] [stamps=0]
+//                   [start-delay-ms=0] [timeout-ms=60000]
+//
+// PROTO is udp or tcp; the address decides between IPv4 and IPv6. `receive` prints `ready` when it
+// listens and then one JSON line: {"received":N,"bytes":B}; with stamps=1 each datagram's delay
+// between the kernel's SO_TIMESTAMPNS stamp and the return of recvmsg precedes it, in ns.
+// `send` prints {"sent":N}.
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace {
+
+[[noreturn]] void fail(const char *what) {
+  fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+long long now_ns(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+struct Options {
+  std::map<std::string, long> values;
+  long get(const char *name, long otherwise) const {
+    auto it = values.find(name);
+    return it == values.end() ? otherwise : it->second;
+  }
+};
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  int family = 0;
+};
+
+Address parse_address(const char *text, int port) {
+  Address a;
+  auto *v4 = reinterpret_cast<sockaddr_in *>(&a.storage);
+  auto *v6 = reinterpret_cast<sockaddr_in6 *>(&a.storage);
+  if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    a.length = sizeof(*v4);
+  } else if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    a.length = sizeof(*v6);
+  } else {
+    fprintf(stderr, "traffic: not an address: %s\n", text);
+    exit(2);
+  }
+  a.family = a.storage.ss_family;
+  return a;
+}
+
+void pin(long cpu) {
+  if (cpu < 0) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  if (sched_setaffinity(0, sizeof(set), &set) != 0) fail("sched_setaffinity");
+}
+
+void wait_us(long gap_us) {
+  if (gap_us <= 0) return;
+  const long long until = now_ns(CLOCK_MONOTONIC) + gap_us * 1000LL;
+  if (gap_us >= 100) {
+    timespec t{gap_us / 1000000, (gap_us % 1000000) * 1000L};
+    nanosleep(&t, nullptr);
+  }
+  while (now_ns(CLOCK_MONOTONIC) < until) {
+  }
+}
+
+int send_all(bool tcp, const Address &to, long count, const Options &o) {
+  const int fd = socket(to.family, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+  if (fd < 0) fail("socket");
+  const int one = 1;
+  if (tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+  if (connect(fd, reinterpret_cast<const sockaddr *>(&to.storage), to.length) != 0) fail("connect");
+  std::vector<char> payload(o.get("size", 16), 'x');
+  const long gap_us = o.get("gap-us", 0), burst = o.get("burst", 1);
+  long sent = 0;
+  for (; sent < count; sent++) {
+    size_t done = 0;
+    while (done < payload.size()) {
+      const ssize_t n = send(fd, payload.data() + done, payload.size() - done, MSG_NOSIGNAL);
+      // Port unreachable of an earlier datagram: that one was received and refused; go on.
+      if (n < 0 && errno == ECONNREFUSED && !tcp) continue;
+      if (n < 0) fail("send");
+      done += n;
+    }
+    if ((sent + 1) % burst == 0) wait_us(gap_us);
+  }
+  if (tcp) {
+    shutdown(fd, SHUT_WR);
+    char rest[64];
+    while (read(fd, rest, sizeof(rest)) > 0) {
+    }
+  }
+  close(fd);
+  printf("{\"sent\":%ld}\n", sent);
+  return 0;
+}
+
+struct Received {
+  long messages = 0;
+  long long bytes = 0;
+};
+
+// One datagram, or one read of a stream. False when nothing came for idle-ms, or at its end.
+bool receive_one(int fd, long idle_ms, bool stamps, Received &r) {
+  pollfd p{fd, POLLIN, 0};
+  if (poll(&p, 1, idle_ms) <= 0) return false;
+  char data[65536], control[256];
+  iovec v{data, sizeof(data)};
+  msghdr m{};
+  m.msg_iov = &v;
+  m.msg_iovlen = 1;
+  m.msg_control = control;
+  m.msg_controllen = sizeof(control);
+  const ssize_t n = recvmsg(fd, &m, 0);
+  if (n <= 0) return false;
+  r.messages++;
+  r.bytes += n;
+  if (stamps) {
+    const long long now = now_ns(CLOCK_REALTIME);
+    for (cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS) continue;
+      timespec t;
+      memcpy(&t, CMSG_DATA(c), sizeof(t));
+      printf("%lld\n", now - (t.tv_sec * 1000000000LL + t.tv_nsec));
+    }
+  }
+  return true;
+}
+
+int receive_all(bool tcp, const Address &at, long count, const Options &o) {
+  int fd = socket(at.family, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+  if (fd < 0) fail("socket");
+  const int one = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+  if (const int bytes = o.get("buffer", 0))
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0) fail("SO_RCVBUFFORCE");
+  const bool stamps = o.get("stamps", 0);
+  if (stamps && setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) != 0) fail("SO_TIMESTAMPNS");
+  if (bind(fd, reinterpret_cast<const sockaddr *>(&at.storage), at.length) != 0) fail("bind");
+  if (tcp && listen(fd, 8) != 0) fail("listen");
+  printf("ready\n");
+  fflush(stdout);
+  if (tcp) {
+    const int connection = accept(fd, nullptr, nullptr);
+    if (connection < 0) fail("accept");
+    close(fd);
+    fd = connection;
+  }
+  wait_us(o.get("start-delay-ms", 0) * 1000);
+  Received r;
+  // A stream's count is unknown in reads: it ends when the sender closes.
+  while (tcp || r.messages < count)
+    if (!receive_one(fd, r.messages == 0 ? o.get("timeout-ms", 60000) : o.get("idle-ms", 2000), stamps, r)) break;
+  printf("{\"received\":%ld,\"bytes\":%lld}\n", r.messages, r.bytes);
+  close(fd);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+  if (argc < 6) {
+    fprintf(stderr, "usage: traffic send|receive udp|tcp ADDRESS PORT COUNT [NAME=NUMBER ...]\n");
+    return 2;
+  }
+  Options o;
+  for (int i = 6; i < argc; i++) {
+    const char *equals = strchr(argv[i], '=');
+    if (!equals) {
+      fprintf(stderr, "traffic: not NAME=NUMBER: %s\n", argv[i]);
+      return 2;
+    }
+    o.values[std::string(argv[i], equals - argv[i])] = atol(equals + 1);
+  }
+  const bool tcp = strcmp(argv[2], "tcp") == 0;
+  const Address a = parse_address(argv[3], atoi(argv[4]));
+  pin(o.get("cpu", -1));
+  return strcmp(argv[1], "send") == 0 ? send_all(tcp, a, atol(argv[5]), o) : receive_all(tcp, a, atol(argv[5]), o);
+}

@@ -1,0 +1,148 @@
+// Every route but /metrics, over real HTTP: health, landing page, API, and paths that are not there.
+
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { PATHS } from '../../src/serve/paths.ts';
+import { ask, fakeSource, serve } from './harness.ts';
+
+describe('health and readiness', () => {
+  test('is healthy whenever it answers', async () => {
+    const { url } = await serve(fakeSource({ ready: () => false }));
+    const answer = await ask(`${url}/-/healthy`);
+    expect([answer.status, answer.text]).toEqual([200, 'rxscope is healthy.\n']);
+  });
+
+  test('is ready only when the source says so', async () => {
+    let ready = false;
+    const { url } = await serve(fakeSource({ ready: () => ready }));
+    const before = await ask(`${url}/-/ready`);
+    expect([before.status, before.text]).toEqual([
+      503,
+      'rxscope is not ready: its probes are being attached, or it is shutting down.\n',
+    ]);
+    ready = true;
+    const after = await ask(`${url}/-/ready`);
+    expect([after.status, after.text]).toEqual([200, 'rxscope is ready.\n']);
+  });
+});
+
+describe('the landing page', () => {
+  test('names the program, its version, its endpoints and the state of each probe', async () => {
+    const { url } = await serve();
+    const { headers, text } = await ask(`${url}/`);
+    expect(headers['content-type']).toBe('text/html; charset=utf-8');
+    expect(text).toContain('<h1>rxscope</h1>');
+    expect(text).toContain('Version 1.2.3 · ready');
+    expect(text).toContain('1 of 2 up');
+    for (const { path } of PATHS.slice(1)) expect(text).toContain(`<a href="${path}">`);
+    expect(text).toMatch(/irq_to_softirq<\/th><td class="up">up</);
+    expect(text).toMatch(/receive_to_socket<\/th><td class="down">not up<.*needs CAP_BPF\./);
+  });
+
+  test('escapes HTML in whatever the agent says', async () => {
+    const evil = `"><script>alert('x')</script>&amp;`;
+    const probes = () => [{ id: evil, up: false, reason: evil }];
+    const { url } = await serve(fakeSource({ probes, version: evil }));
+    const { text } = await ask(`${url}/`);
+    const escaped = '&#34;&#62;&#60;script&#62;alert(&#39;x&#39;)&#60;/script&#62;&#38;amp;';
+    expect(text).not.toContain('<script');
+    expect(text.split(escaped)).toHaveLength(1 + 3);
+  });
+
+  test('loads nothing from elsewhere and allows no script', async () => {
+    const { url } = await serve();
+    const { headers, text } = await ask(`${url}/`);
+    const policy = headers['content-security-policy'];
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("frame-ancestors 'none'");
+    expect(policy).not.toContain('unsafe');
+    expect(policy).not.toContain('script-src');
+    expect(text).not.toMatch(/https?:|src=|@import|url\(|<script|\bon\w+=|style=/);
+  });
+
+  test('says so when no probe is switched on', async () => {
+    const { url } = await serve(fakeSource({ probes: () => [] }));
+    expect((await ask(`${url}/`)).text).toContain('No probe is switched on.');
+  });
+});
+
+describe('the API', () => {
+  test('lists probes and outliers as JSON', async () => {
+    const source = fakeSource();
+    const { url } = await serve(source);
+    const probes = await ask(`${url}/api/v1/probes`);
+    expect(probes.headers['content-type']).toBe('application/json; charset=utf-8');
+    expect(JSON.parse(probes.text)).toEqual({ probes: source.probes() });
+    const outliers = await ask(`${url}/api/v1/outliers`);
+    expect(JSON.parse(outliers.text)).toEqual({ outliers: source.outliers() });
+  });
+});
+
+describe('the log', () => {
+  test('has a line a request at debug level, and none above it', async () => {
+    const lines: string[] = [];
+    const logger = pino({ level: 'debug' }, { write: (line) => lines.push(line) });
+    const { app, url } = await serve(fakeSource(), { logger });
+    lines.length = 0;
+    for (let i = 0; i < 3; i++) await ask(`${url}/metrics`);
+    await ask(`${url}/nowhere`);
+    await app.close();
+    const answered = lines.map((line) => JSON.parse(line)).filter(({ url }) => url !== undefined);
+    expect(answered.map(({ status }) => status)).toEqual([200, 200, 200, 404]);
+    expect(
+      lines.filter((line) => JSON.parse(line).level > (pino.levels.values.debug ?? 0)),
+    ).toEqual([]);
+  });
+});
+
+describe('paths', () => {
+  test.each(PATHS)(
+    '$path answers GET and HEAD, and names them when asked otherwise',
+    async ({ path }) => {
+      const { url } = await serve();
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await ask(url + path, { method });
+        expect(answer.status).toBe(200);
+        expect(answer.headers['x-content-type-options']).toBe('nosniff');
+        expect(answer.headers['cache-control']).toBe('no-store');
+      }
+      for (const method of ['POST', 'DELETE', 'OPTIONS']) {
+        const answer = await ask(`${url}${path}?x=1`, { method });
+        expect(answer.status).toBe(405);
+        expect(answer.headers.allow).toBe('GET, HEAD');
+      }
+    },
+  );
+
+  test('an unknown path is a 404 in plain text that names those there are', async () => {
+    const { url } = await serve();
+    const answer = await ask(`${url}/metric?x=1`);
+    expect(answer.status).toBe(404);
+    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(answer.text).toMatch(/^There is nothing at \/metric\. Known paths:\n/);
+    for (const { path, what } of PATHS) {
+      expect(answer.text).toMatch(new RegExp(`^ {2}${path} +${what}$`, 'm'));
+    }
+  });
+
+  test('a long unknown path is cut, and a malformed one is a plain 400', async () => {
+    const { url } = await serve();
+    const long = await ask(`${url}/${'a'.repeat(4_001)}`);
+    expect(long.status).toBe(404);
+    expect(long.text.length).toBeLessThan(1_000);
+    const malformed = await ask(`${url}/%`);
+    expect(malformed.status).toBe(400);
+    expect(malformed.headers['content-type']).toBe('text/plain; charset=utf-8');
+  });
+
+  test('a body is neither read nor a reason for anything but 405', async () => {
+    const { url } = await serve();
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${url}/metrics`, {
+      method: 'POST',
+      body: '{'.repeat(9_973),
+      headers,
+    });
+    expect(answer.status).toBe(405);
+  });
+});
