@@ -114,7 +114,9 @@ static __always_inline bool send_outlier(void *ctx, struct cpu_state *s,
 	o.time_ns = about->until_ns;
 	if (about->in_softirq) {
 		o.irq_ns = s->served_irq_ns;
-		o.irq = s->served_irq;
+		/* Without its time the number is that of an earlier run of this CPU. */
+		if (s->served_irq_ns)
+			o.irq = s->served_irq;
 		o.softirq_ns = s->softirq_ns;
 	}
 	o.received_ns = about->received_ns;

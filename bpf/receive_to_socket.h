@@ -166,6 +166,7 @@ static __always_inline int packet_received(bool typed, const struct sk_buff *skb
 	}
 	/* A bare acknowledgement, SYN or RST never reaches a receive queue. */
 	if (!tcp_data) {
+		tcp_forget((__u64)skb);
 		add(&s->fates[FATE_NO_PAYLOAD], 1, shared);
 		return 0;
 	}
@@ -177,14 +178,12 @@ static __always_inline int packet_received(bool typed, const struct sk_buff *skb
 /* tcp_probe: an established socket starts on a segment. */
 static __always_inline int tcp_segment(__u64 sk, __u64 skb)
 {
-	struct tcp_packet *p = tcp_place(skb), old;
 	struct tcp_claim *claim = tcp_claim_of(sk);
 	struct cpu_state *s = this_cpu();
+	struct tcp_packet old;
 
-	if (!s || !p || !claim)
-		return 0;
 	/* No data, or received before we attached. */
-	if (p->skb != skb)
+	if (!s || !claim || !tcp_find(skb))
 		return 0;
 	if (claim->sk && tcp_take(s, claim->skb, &old, !s->softirq_ns)) {
 		/* This socket was never told of its last segment, or another socket had this place. */
@@ -270,6 +269,9 @@ static __always_inline int udp_ready(void *ctx, struct cpu_state *s, bool typed,
 		return 0;
 	}
 	p->closed = 1;
+	/* The usual case: nothing older is open, so nothing is left for the softirq's exit to settle. */
+	if (at == s->ring_head)
+		s->ring_head++;
 	which = delivered(s, p->origin, p->received_ns, now, p->device_slot, PROTOCOL_UDP, shared);
 	if (!which)
 		return 0;

@@ -155,7 +155,13 @@ struct tcp_packet {
 	__u64 meta;		/* ifindex << 32 | length (16 bits) << 16 | origin << 8 | device slot */
 	__u64 check;		/* lower half of skb ^ received_ns ^ meta: a torn entry does not match */
 };
-#define TCP_PACKETS 8192
+
+/* A packet may take any of four places: few collide, however many wait on sockets' backlogs. */
+#define TCP_WAYS 4
+#define TCP_SETS 2048
+struct tcp_set {
+	struct tcp_packet way[TCP_WAYS];
+};
 
 /* The packet that a TCP socket is working on. Found by the socket's address. */
 struct tcp_claim {
@@ -241,9 +247,9 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TCP_PACKETS);
+	__uint(max_entries, TCP_SETS);
 	__type(key, __u32);
-	__type(value, struct tcp_packet);
+	__type(value, struct tcp_set);
 } tcp_packets SEC(".maps");
 
 struct {

@@ -56,6 +56,7 @@ export class Agent implements ServeSource {
     try {
       const addon = loadAddon();
       this.#capture = openKernelCapture(addon, captureOptions(this.#config, false));
+      failure = this.#capture.failure;
       this.#capture.startRecords({
         outlier: (outlier) => this.#addOutlier(outlier),
         observation: () => {},
@@ -117,12 +118,13 @@ export class Agent implements ServeSource {
         runs.push({ collector, success: true, seconds: (performance.now() - started) / 1000 });
         return result;
       } catch (error) {
-        this.#log.error({ collector, err: error }, 'collector failed');
+        const level = error instanceof NothingAttached ? 'debug' : 'error';
+        this.#log[level]({ collector, err: error }, 'collector failed');
         runs.push({ collector, success: false, seconds: (performance.now() - started) / 1000 });
         return undefined;
       }
     };
-    const reading = collect('kernel', () => this.#capture?.read());
+    const reading = collect('kernel', () => this.#capture?.read() ?? nothingAttached());
     collect('devices', () => this.#refreshDevices(reading));
     collect('interrupts', () => this.#refreshInterrupts(reading));
     const families = this.#packetFamilies(reading);
@@ -252,6 +254,13 @@ export class Agent implements ServeSource {
   }
 }
 
+/** Told at start, once for each probe; a scrape only says that there is nothing to read. */
+class NothingAttached extends Error {}
+
+function nothingAttached(): never {
+  throw new NothingAttached('nothing could be attached');
+}
+
 /** What the configuration means for the capture. */
 export function captureOptions(config: Config, exact: boolean) {
   return {
@@ -279,7 +288,10 @@ function deviceLabel(device: DeviceKey, names: ReadonlyMap<number, string>): str
 /** One plain sentence for whatever kept the programs from being loaded at all. */
 export function explain(error: unknown): string {
   if (isBpfError(error)) return explainObject(error);
-  return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // The first line says what is wrong and the last one what to do; between them are details.
+  const lines = error.message.split('\n').map((line) => line.trim());
+  return [...new Set([lines[0], lines.at(-1)])].join('. ');
 }
 
 function kernelRelease(): string {

@@ -1,9 +1,9 @@
 // The agent's log: one JSON object a line on stderr, or one readable line on a terminal.
 
 import { inspect } from 'node:util';
-import pc from 'picocolors';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config/schema.ts';
+import { type Colors, colorsFor } from './colors.ts';
 
 /** `destination` is stderr but for tests. */
 export function createLog(
@@ -12,10 +12,11 @@ export function createLog(
 ): Logger {
   const pretty =
     settings.format === 'pretty' || (settings.format === 'auto' && destination.isTTY === true);
-  const options = { level: settings.level, base: null, timestamp: timestamp };
+  const colors = colorsFor(destination);
+  const options = { level: settings.level, base: null, timestamp };
   return pino(options, {
     write: (line: string) => {
-      destination.write(pretty ? readable(line) : line);
+      destination.write(pretty ? readable(line, colors) : line);
     },
   });
 }
@@ -25,17 +26,17 @@ function timestamp(): string {
   return `,"time":"${new Date().toISOString()}"`;
 }
 
-const LEVELS: Readonly<Record<number, string>> = {
-  10: pc.gray('trace'),
-  20: pc.gray('debug'),
-  30: pc.green('info'),
-  40: pc.yellow('warn'),
-  50: pc.red('error'),
-  60: pc.red('fatal'),
+const LEVELS: Readonly<Record<number, (colors: Colors) => string>> = {
+  10: ({ gray }) => gray('trace'),
+  20: ({ gray }) => gray('debug'),
+  30: ({ green }) => green('info'),
+  40: ({ yellow }) => yellow('warn'),
+  50: ({ red }) => red('error'),
+  60: ({ red }) => red('fatal'),
 };
 
 /** `04:05:06 warn probe is up, with less detail probe=… reason=…` */
-function readable(line: string): string {
+function readable(line: string, colors: Colors): string {
   const { level, time, msg, ...rest } = JSON.parse(line) as {
     level: number;
     time: string;
@@ -44,7 +45,8 @@ function readable(line: string): string {
   };
   const fields = Object.entries(rest).map(([key, value]) => {
     const text = typeof value === 'string' ? value : inspect(value, { breakLength: Infinity });
-    return ` ${pc.dim(`${key}=`)}${text}`;
+    return ` ${colors.dim(`${key}=`)}${text}`;
   });
-  return `${pc.dim(time.slice(11, 19))} ${LEVELS[level] ?? level} ${msg ?? ''}${fields.join('')}\n`;
+  const name = LEVELS[level]?.(colors) ?? level;
+  return `${colors.dim(time.slice(11, 19))} ${name} ${msg ?? ''}${fields.join('')}\n`;
 }

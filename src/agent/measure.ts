@@ -12,6 +12,8 @@ import { emptyHistogram, type Histogram, merge } from '../stages/histogram.ts';
 
 export interface Measurement {
   readonly states: readonly HookState[];
+  /** Why nothing at all could be loaded. */
+  readonly failure: string | undefined;
   /** Undefined when nothing could be attached. */
   readonly reading: Reading | undefined;
   /** By probe id: all devices, protocols and CPUs together. */
@@ -47,6 +49,7 @@ export async function measure(
     capture.drain();
     return {
       states: capture.states,
+      failure: capture.failure,
       reading,
       histograms: histogramsByProbe(reading),
       observations,

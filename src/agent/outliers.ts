@@ -1,5 +1,6 @@
-// The recent outliers: what /api/v1/outliers lists and where exemplars come from. Bounded: the
-// oldest makes room.
+// The recent outliers: what /api/v1/outliers lists, and for each series the newest few, which
+// become its exemplars. Both are bounded: the oldest makes room, and a flood on one device takes
+// nothing from the exemplars of another.
 
 import { PROBE_INDEX, PROTOCOLS } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
@@ -29,14 +30,20 @@ export interface NamedOutlier {
 
 interface Kept {
   readonly outlier: NamedOutlier;
+  /** Wall clock, and the kernel's: the latter has the order of events of one CPU and the next. */
   readonly timestampMs: number;
+  readonly timeNs: number;
 }
 
 /** Exemplars kept for one series: more than the buckets that outliers can fall into are no use. */
 const EXEMPLARS_PER_SERIES_MAX = 10;
+/** Series with exemplars; beyond it the one that had an outlier longest ago is forgotten. */
+const SERIES_MAX = 1000;
 
 export class Outliers {
-  readonly #kept: Kept[] = [];
+  readonly #recent: NamedOutlier[] = [];
+  /** By probe, device, protocol and CPU; in the order of their newest outlier. */
+  readonly #bySeries = new Map<string, Kept[]>();
   readonly #max: number;
   readonly #device: (outlier: Outlier) => string;
 
@@ -51,24 +58,38 @@ export class Outliers {
     const ageMs = (Number(process.hrtime.bigint()) - outlier.timeNs) / 1e6;
     const timestampMs = Date.now() - ageMs;
     const named = this.#name(outlier, timestampMs);
-    this.#kept.push({ outlier: named, timestampMs });
-    if (this.#kept.length > this.#max) this.#kept.shift();
+    this.#recent.push(named);
+    if (this.#recent.length > this.#max) this.#recent.shift();
+    this.#keepForSeries({ outlier: named, timestampMs, timeNs: outlier.timeNs });
     return named;
+  }
+
+  #keepForSeries(kept: Kept): void {
+    const { probe, device, protocol, cpu } = kept.outlier;
+    const key = JSON.stringify([probe, device, protocol, cpu]);
+    const series = this.#bySeries.get(key) ?? [];
+    series.push(kept);
+    if (series.length > EXEMPLARS_PER_SERIES_MAX) series.shift();
+    this.#bySeries.delete(key);
+    this.#bySeries.set(key, series);
+    if (this.#bySeries.size <= SERIES_MAX) return;
+    const [oldest] = this.#bySeries.keys();
+    if (oldest !== undefined) this.#bySeries.delete(oldest);
   }
 
   /** Newest first. */
   list(): NamedOutlier[] {
-    return this.#kept.map(({ outlier }) => outlier).reverse();
+    return this.#recent.toReversed();
   }
 
-  /** The newest outliers of one series; a series with a cpu label gets those of that CPU. */
+  /** The newest outliers of one series; a series without a cpu label has those of all CPUs. */
   exemplars(probe: string, labels: Labels): Exemplar[] {
-    const found: Exemplar[] = [];
-    for (let i = this.#kept.length - 1; i >= 0 && found.length < EXEMPLARS_PER_SERIES_MAX; i--) {
-      const kept = this.#kept[i];
-      if (kept === undefined || !matches(kept.outlier, probe, labels)) continue;
-      const { outlier, timestampMs } = kept;
-      found.push({
+    return [...this.#bySeries.values()]
+      .flat()
+      .filter(({ outlier }) => matches(outlier, probe, labels))
+      .sort((a, b) => b.timeNs - a.timeNs)
+      .slice(0, EXEMPLARS_PER_SERIES_MAX)
+      .map(({ outlier, timestampMs }) => ({
         labels: {
           cpu: String(outlier.cpu),
           ...(outlier.comm === '' ? {} : { comm: outlier.comm }),
@@ -76,9 +97,7 @@ export class Outliers {
         },
         value: outlier.seconds,
         timestampMs,
-      });
-    }
-    return found;
+      }));
   }
 
   #name(o: Outlier, timestampMs: number): NamedOutlier {

@@ -4,6 +4,7 @@ import { loadAddon } from '../capture/addon.ts';
 import { openKernelCapture } from '../capture/kernel_capture.ts';
 import { PROBES } from '../probes/index.ts';
 import { captureOptions, explain } from './agent.ts';
+import { colorsFor } from './colors.ts';
 import type { ProbesOptions } from './options.ts';
 import { renderProbes } from './render.ts';
 import { probeStatuses } from './status.ts';
@@ -22,7 +23,9 @@ export async function listProbes({ config, json }: ProbesOptions): Promise<numbe
       budget_seconds: (config.probes[status.id]?.budget_ns ?? 0) / 1e9,
     };
   });
-  process.stdout.write(json ? `${JSON.stringify(rows, null, 2)}\n` : renderProbes(statuses));
+  process.stdout.write(
+    json ? `${JSON.stringify(rows, null, 2)}\n` : renderProbes(statuses, colorsFor(process.stdout)),
+  );
   return statuses.every(({ id, up }) => up || !settings.probes.includes(id)) ? 0 : 1;
 }
 
@@ -30,7 +33,7 @@ function attachForAMoment(settings: ReturnType<typeof captureOptions>) {
   try {
     const capture = openKernelCapture(loadAddon(), settings);
     capture.close();
-    return probeStatuses(settings.probes, capture.states);
+    return probeStatuses(settings.probes, capture.states, capture.failure);
   } catch (error) {
     return probeStatuses(settings.probes, [], explain(error));
   }

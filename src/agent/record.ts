@@ -4,6 +4,7 @@ import { PROBE_INDEX } from '../capture/reading.ts';
 import { PROBES } from '../probes/index.ts';
 import { count, quantile } from '../stages/histogram.ts';
 import { captureOptions, explain } from './agent.ts';
+import { colorsFor } from './colors.ts';
 import { type Measurement, measure } from './measure.ts';
 import type { RecordOptions } from './options.ts';
 import { type ProbeRecord, QUANTILES, renderRecord } from './render.ts';
@@ -23,6 +24,7 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
       ? Math.max(EXACT_PAGES_PER_CPU, settings.pagesPerCpu)
       : settings.pagesPerCpu;
     measurement = await measure({ ...settings, pagesPerCpu }, () => waitOrInterrupt(durationMs));
+    failure = measurement.failure;
   } catch (error) {
     failure = explain(error);
   }
@@ -38,7 +40,9 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     pending: measurement?.reading?.pending ?? 0,
     probes: records,
   };
-  process.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : renderRecord(result));
+  process.stdout.write(
+    json ? `${JSON.stringify(result, null, 2)}\n` : renderRecord(result, colorsFor(process.stdout)),
+  );
   return records.some(({ up }) => up) ? 0 : 1;
 }
 

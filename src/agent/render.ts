@@ -1,8 +1,8 @@
 // Draws what `rxscope record` and `rxscope probes` found as text. Pure: data in, text out.
 
-import pc from 'picocolors';
 import type { ProbeStatus } from '../metrics/self_families.ts';
 import { boundSeconds } from '../stages/bounds.ts';
+import type { Colors } from './colors.ts';
 
 export const QUANTILES = [0.5, 0.9, 0.99, 0.999] as const;
 
@@ -33,17 +33,18 @@ export interface RecordResult {
 
 const BAR_WIDTH = 40;
 
-export function renderRecord(result: RecordResult): string {
+export function renderRecord(result: RecordResult, colors: Colors): string {
   const how = result.exact ? 'quantiles from every observation' : 'quantiles within 9.1 %';
   const head = `${result.received} packets received in ${result.seconds.toFixed(1)} s; ${how}\n`;
-  return `${head}\n${result.probes.map(renderProbe).join('\n')}`;
+  const sections = result.probes.map((record) => renderProbe(record, colors));
+  return `${head}\n${sections.join('\n')}`;
 }
 
-function renderProbe(record: ProbeRecord): string {
-  const title = pc.bold(record.id);
-  if (!record.up) return `${title}\n  ${pc.red('not up')}: ${record.reason}\n`;
+function renderProbe(record: ProbeRecord, colors: Colors): string {
+  const title = colors.bold(record.id);
+  if (!record.up) return `${title}\n  ${colors.red('not up')}: ${record.reason}\n`;
   const lines = [title];
-  if (record.reason !== '') lines.push(`  ${pc.yellow(record.reason)}`);
+  if (record.reason !== '') lines.push(`  ${colors.yellow(record.reason)}`);
   if (record.count === 0) {
     lines.push('  no observation');
   } else {
@@ -58,18 +59,18 @@ function renderProbe(record: ProbeRecord): string {
   }
   if ((record.observations_lost ?? 0) > 0) {
     lines.push(
-      pc.yellow(`  ${record.observations_lost} observations were lost on the way: not exact`),
+      colors.yellow(`  ${record.observations_lost} observations were lost on the way: not exact`),
     );
   }
   const unmatched = Object.entries(record.unmatched).filter(([, n]) => n > 0);
   if (unmatched.length > 0) {
     lines.push(`  unmatched: ${unmatched.map(([cause, n]) => `${cause} ${n}`).join(', ')}`);
   }
-  return `${[...lines, ...drawHistogram(record.buckets)].join('\n')}\n`;
+  return `${[...lines, ...drawHistogram(record.buckets, colors)].join('\n')}\n`;
 }
 
 /** One line for each power of two between the lowest and the highest observation. */
-function drawHistogram(buckets: readonly number[]): string[] {
+function drawHistogram(buckets: readonly number[], colors: Colors): string[] {
   const rows: { lower: number; upper: number; n: number }[] = [];
   for (let i = 0; i < buckets.length; i += 8) {
     const fine = i === 0 ? buckets.slice(0, 1) : buckets.slice(i - 7, i + 1);
@@ -87,7 +88,7 @@ function drawHistogram(buckets: readonly number[]): string[] {
     const range = `${formatSeconds(lower)} … ${formatSeconds(upper)}`;
     // What is there is seen: a bucket with one observation in a million still has a mark.
     const bar = n === 0 ? '' : '█'.repeat(Math.max(1, Math.round((n / most) * BAR_WIDTH)));
-    return `  ${range.padStart(22)} │${pc.cyan(bar.padEnd(BAR_WIDTH))} ${n}`;
+    return `  ${range.padStart(22)} │${colors.cyan(bar.padEnd(BAR_WIDTH))} ${n}`;
   });
 }
 
@@ -106,19 +107,19 @@ export function formatSeconds(seconds: number): string {
   return `${value.toFixed(seconds === 0 ? 0 : digits)} ${unit}`;
 }
 
-export function renderProbes(statuses: readonly ProbeStatus[]): string {
-  return statuses.map(renderStatus).join('\n');
+export function renderProbes(statuses: readonly ProbeStatus[], colors: Colors): string {
+  return statuses.map((status) => renderStatus(status, colors)).join('\n');
 }
 
-function renderStatus({ id, up, reason, programs }: ProbeStatus): string {
-  const state = up ? pc.green('up') : pc.red('not up');
-  const lines = [`${pc.bold(id)}  ${state}${reason === '' ? '' : `: ${reason}`}`];
+function renderStatus({ id, up, reason, programs }: ProbeStatus, colors: Colors): string {
+  const state = up ? colors.green('up') : colors.red('not up');
+  const lines = [`${colors.bold(id)}  ${state}${reason === '' ? '' : `: ${reason}`}`];
   const width = Math.max(0, ...programs.map(({ hook }) => hook.length));
   for (const { hook, attach, target, refusals } of programs) {
-    const stands = attach === undefined ? pc.red('–') : `${attach}/${target}`;
+    const stands = attach === undefined ? colors.red('–') : `${attach}/${target}`;
     lines.push(`  ${hook.padEnd(width)}  ${stands}`);
     for (const refusal of refusals)
-      lines.push(`  ${' '.repeat(width)}  ${pc.dim(`not ${refusal}`)}`);
+      lines.push(`  ${' '.repeat(width)}  ${colors.dim(`not ${refusal}`)}`);
   }
   return `${lines.join('\n')}\n`;
 }

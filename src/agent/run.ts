@@ -23,6 +23,11 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     requestsInFlightMax: config.web.requests_in_flight_max,
     logger: log,
   });
+  let current = config;
+  const reload = (): void => {
+    current = reloaded(agent, current, () => effectiveConfig(flags), log);
+  };
+  process.on('SIGHUP', reload);
   let url: string;
   try {
     url = await listen(app, formatAddress(config.web.listen_address));
@@ -39,13 +44,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     return 1;
   }
   warnOfOpenAddress(config, log);
-  log.info({ metrics: `${url}/metrics`, page: `${url}/` }, 'rxscope is measuring');
 
-  let current = config;
-  const reload = (): void => {
-    current = reloaded(agent, current, () => effectiveConfig(flags), log);
-  };
-  process.on('SIGHUP', reload);
   return new Promise((resolve) => {
     // close-with-grace takes a second signal for impatience, but Ctrl-C under npm sends two, and
     // SIGHUP means reload here: it gets the errors, and the signals are handled below.
@@ -68,6 +67,10 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     };
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);
+    // Said last: whoever waits for this line may signal at once.
+    const up = agent.statuses().filter((status) => status.up).length;
+    const what = up > 0 ? 'rxscope is measuring' : 'rxscope is running, but measures nothing';
+    log.info({ metrics: `${url}/metrics`, page: `${url}/` }, what);
   });
 }
 

@@ -35,8 +35,11 @@ export function explainObject(error: BpfError): string {
     case 'EPERM':
       return 'EPERM: BPF is not permitted here; run as root or with CAP_BPF and CAP_PERFMON';
     case 'ENOENT':
+      return `ENOENT: the BPF object is missing (${error.message}); run \`npm run build\` or reinstall rxscope`;
     case 'ESRCH':
-      return `${error.code}: the kernel's type information (/sys/kernel/btf/vmlinux) or the BPF object is missing${verifierWords(error)}`;
+      return "ESRCH: the kernel's type information (/sys/kernel/btf/vmlinux) is missing; rxscope needs a kernel with BTF (CONFIG_DEBUG_INFO_BTF)";
+    case 'LIBBPF_ERRNO__FORMAT':
+      return `the BPF object is damaged (${error.message}); run \`npm run build\` or reinstall rxscope`;
     default:
       return `${error.code}: ${error.message}${verifierWords(error)}`;
   }

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { PROBES } from '../probes/index.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { Addon, BpfObject, EventReader, StructLayout } from './addon.ts';
-import { HOOKS } from './hooks.ts';
-import { climb, type HookState } from './ladder.ts';
+import { HOOKS, type Hook } from './hooks.ts';
+import { type Climb, climb, type HookState } from './ladder.ts';
 import {
   assemble,
   histogramsPerCpu,
@@ -31,6 +31,8 @@ export interface CaptureOptions {
   readonly budgets_ns: Readonly<Record<string, number>>;
   /** Outliers that one CPU may send in a second. */
   readonly perCpuPerSecond: number;
+  /** Ladders other than the default ones: for tests that force a rung. */
+  readonly hooks?: readonly Hook[];
 }
 
 /** The part of the options that may change while the programs run. */
@@ -55,14 +57,15 @@ const TCP_OPEN_NS_MAX = 2e9;
 export function openKernelCapture(addon: Addon, options: CaptureOptions): KernelCapture {
   const shape: Shape = { cpus: addon.possibleCpus(), devices: options.devices };
   const wanted = PROBES.filter((probe) => options.probes.includes(probe.id));
-  const hooks = HOOKS.filter(({ name }) => wanted.some((probe) => usesHook(probe, name)));
+  const hooks = (options.hooks ?? HOOKS).filter(({ name }) =>
+    wanted.some((probe) => usesHook(probe, name)),
+  );
   const open = (): BpfObject => prepare(addon, options, shape);
   const fill = (object: BpfObject): void => {
     placeHistograms(object, shape);
     writeConfig(object, options);
   };
-  const { object, states } = climb({ open, fill }, hooks);
-  return new KernelCapture(states, shape, options, object);
+  return new KernelCapture(climb({ open, fill }, hooks), shape, options);
 }
 
 function usesHook(probe: Probe, hook: string): boolean {
@@ -117,6 +120,8 @@ function u32(value: number): Uint8Array {
 
 export class KernelCapture {
   readonly states: readonly HookState[];
+  /** Why nothing at all could be loaded. */
+  readonly failure: string | undefined;
   /** CPU slots that the kernel may ever use. */
   readonly cpus: number;
   readonly #object: BpfObject | undefined;
@@ -128,13 +133,9 @@ export class KernelCapture {
   #tcpLost = 0;
   #reader: EventReader | undefined;
 
-  constructor(
-    states: readonly HookState[],
-    shape: Shape,
-    options: CaptureOptions,
-    object: BpfObject | undefined,
-  ) {
+  constructor({ object, states, failure }: Climb, shape: Shape, options: CaptureOptions) {
     this.states = states;
+    this.failure = failure;
     this.cpus = shape.cpus;
     this.#shape = shape;
     this.#pagesPerCpu = options.pagesPerCpu;

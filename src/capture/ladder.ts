@@ -19,6 +19,8 @@ export interface Climb {
   /** Loaded and attached; absent when no hook could be had. */
   readonly object?: BpfObject;
   readonly states: readonly HookState[];
+  /** Why no program of any hook can be loaded; the hooks themselves are not at fault then. */
+  readonly failure?: string;
 }
 
 /** What makes an object ready: called anew for each attempt. */
@@ -70,13 +72,8 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
       continue;
     }
     // Not about one program: no rung of any hook would fare better.
-    const reason = explainObject(refused);
-    return {
-      states: hooks.map(({ name }) => ({
-        hook: name,
-        refusals: [...(refusals.get(name) ?? []), reason],
-      })),
-    };
+    const none = hooks.map(({ name }) => ({ hook: name, refusals: refusals.get(name) ?? [] }));
+    return { states: none, failure: explainObject(refused) };
   }
 }
 

@@ -36,8 +36,11 @@ export interface FamilyContext {
   readonly dropped: Map<string, Set<string>>;
 }
 
-/** Classic series of one label set in text: 30 buckets, sum and count. */
-const SERIES_PER_HISTOGRAM = 32;
+/** With a label for each CPU, a family may have so many label sets: 2,048 classic series. */
+const CPU_LABEL_SETS_MAX = 64;
+
+/** Names of dropped label sets that are remembered, so that each is counted once. */
+const DROPPED_NAMES_MAX = 10_000;
 
 /** One latency row with its labels. */
 interface Row {
@@ -108,15 +111,15 @@ export function knownLabels(
 }
 
 /**
- * Does a label for each CPU keep every family within the cap, counted as classic series? Asked once
- * at start: labels that came and went with the traffic would break every query.
+ * May each CPU have a series of its own? Asked once at start: labels that came and went with the
+ * traffic would break every query.
  */
 export function cpuLabelFits(
-  context: Pick<FamilyContext, 'probes' | 'devices' | 'irqDevices' | 'seriesMax'>,
+  context: Pick<FamilyContext, 'probes' | 'devices' | 'irqDevices'>,
   cpus: number,
 ): boolean {
-  const most = Math.max(...context.probes.map((probe) => knownLabels(probe, context).length));
-  return most * cpus * SERIES_PER_HISTOGRAM <= context.seriesMax;
+  const most = Math.max(0, ...context.probes.map((probe) => knownLabels(probe, context).length));
+  return most * cpus <= CPU_LABEL_SETS_MAX;
 }
 
 function rowsOf(probe: Probe, reading: Reading | undefined, context: FamilyContext): Row[] {
@@ -152,7 +155,7 @@ function latencyFamily(probe: Probe, rows: readonly Row[], context: FamilyContex
   for (const [key, { labels, histogram }] of groups) {
     if (samples.length >= context.seriesMax) {
       const dropped = context.dropped.get(name) ?? new Set();
-      context.dropped.set(name, dropped.add(key));
+      if (dropped.size < DROPPED_NAMES_MAX) context.dropped.set(name, dropped.add(key));
       continue;
     }
     samples.push({

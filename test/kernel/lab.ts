@@ -143,13 +143,14 @@ export class Lab {
     return { ready, result, child };
   }
 
-  /** A counter of /proc/net/snmp or /proc/net/snmp6 in the receiver's namespace. */
-  counter(protocol: 'Udp' | 'Tcp' | 'Ip' | 'Udp6', name: string): number {
+  /** A counter of /proc/net/snmp, snmp6 or netstat in the receiver's namespace. */
+  counter(protocol: 'Udp' | 'Tcp' | 'Ip' | 'Udp6' | 'TcpExt', name: string): number {
     if (protocol === 'Udp6') {
       const text = run('ip', 'netns', 'exec', this.receiver, 'cat', '/proc/net/snmp6');
       return Number(new RegExp(`^Udp6${name}\\s+(\\d+)`, 'm').exec(text)?.[1]);
     }
-    const text = run('ip', 'netns', 'exec', this.receiver, 'cat', '/proc/net/snmp');
+    const file = protocol === 'TcpExt' ? '/proc/net/netstat' : '/proc/net/snmp';
+    const text = run('ip', 'netns', 'exec', this.receiver, 'cat', file);
     const [names = [], values = []] = text
       .split('\n')
       .filter((line) => line.startsWith(`${protocol}:`))

@@ -1,0 +1,99 @@
+// Which probes stand and why not, from the states of their hooks.
+
+import { describe, expect, test } from 'vitest';
+import { probeStatuses } from '../../src/agent/status.ts';
+import { type Attach, HOOKS } from '../../src/capture/hooks.ts';
+import type { HookState } from '../../src/capture/ladder.ts';
+import { PROBES } from '../../src/probes/index.ts';
+
+const ALL = PROBES.map(({ id }) => id);
+
+/** Every hook on its best rung, except for these. */
+function states(changes: Readonly<Record<string, HookState>> = {}): HookState[] {
+  return HOOKS.map(({ name, rungs: [rung] }) => {
+    if (rung === undefined) throw new Error(`${name} has no rung`);
+    return changes[name] ?? { hook: name, rung, refusals: [] };
+  });
+}
+
+function refused(hook: string, ...refusals: string[]): HookState {
+  return { hook, refusals };
+}
+
+describe('a probe', () => {
+  test('is up without a reason when every hook has a program', () => {
+    const statuses = probeStatuses(ALL, states());
+    expect(statuses.map(({ id, up, reason }) => [id, up, reason])).toEqual(
+      ALL.map((id) => [id, true, '']),
+    );
+    expect(statuses[0]?.programs[0]).toEqual({
+      hook: 'irq_handler_entry',
+      program: 'irq_handler_entry__tp_btf',
+      attach: 'tp_btf',
+      target: 'irq_handler_entry',
+      refusals: [],
+    });
+  });
+
+  test('that is switched off is not up and says so, whatever its hooks do', () => {
+    const [irq, ...others] = probeStatuses(ALL.slice(1), states());
+    expect(irq).toEqual({
+      id: 'irq_to_softirq',
+      up: false,
+      reason: 'switched off by the configuration',
+      programs: [],
+    });
+    expect(others.every(({ up }) => up)).toBe(true);
+  });
+
+  test('is not up without a hook that it needs; each reason is given once', () => {
+    const raise = refused(
+      'softirq_raise',
+      'EPERM: not permitted',
+      'EPERM: not permitted',
+      'ENOENT',
+    );
+    const [irq, softirq] = probeStatuses(ALL, states({ softirq_raise: raise }));
+    expect(irq).toMatchObject({
+      up: false,
+      reason: 'cannot attach softirq_raise: EPERM: not permitted; ENOENT',
+    });
+    // Only the probes that use the hook suffer.
+    expect(softirq).toMatchObject({ up: true, reason: '' });
+  });
+
+  test('is up with less detail without a hook that it can do without', () => {
+    const drop = refused('drop', 'tp_btf/kfree_skb: ENOENT: this kernel does not have it');
+    const [irq, softirq, receive] = probeStatuses(ALL, states({ drop }));
+    expect(irq?.reason).toBe('');
+    for (const status of [softirq, receive]) {
+      expect(status).toMatchObject({
+        up: true,
+        reason:
+          'measures with less detail: cannot attach drop: tp_btf/kfree_skb: ENOENT: this kernel does not have it',
+      });
+    }
+  });
+
+  test('on a lower rung is up, without a reason, and keeps the refusals', () => {
+    const attach: Attach = 'raw_tp';
+    const rung = { program: 'receive__raw_tp', attach, target: 'netif_receive_skb' };
+    const receive = { hook: 'receive', rung, refusals: ['tp_btf/netif_receive_skb: EPERM'] };
+    const status = probeStatuses(ALL, states({ receive })).at(-1);
+    expect(status).toMatchObject({ up: true, reason: '' });
+    expect(status?.programs.find(({ hook }) => hook === 'receive')).toEqual({
+      hook: 'receive',
+      ...rung,
+      refusals: ['tp_btf/netif_receive_skb: EPERM'],
+    });
+  });
+});
+
+test('what kept everything from being tried is the reason of every enabled probe', () => {
+  const statuses = probeStatuses(ALL.slice(1), [], 'cannot load the native addon');
+  expect(statuses.map(({ up, reason }) => [up, reason])).toEqual([
+    [false, 'switched off by the configuration'],
+    [false, 'cannot load the native addon'],
+    [false, 'cannot load the native addon'],
+  ]);
+});
