@@ -25,7 +25,9 @@ export function explainRung(rung: Rung, error: BpfError): string {
     case 'EOPNOTSUPP':
       return `${what}: this kernel does not support this way of attaching`;
     default:
-      return `${what}: ${error.message}${verifierWords(error)}`;
+      return error.log?.includes('CO-RE relocation')
+        ? `${what}: this kernel's event lacks a member that the program reads`
+        : `${what}: ${error.message}${verifierWords(error)}`;
   }
 }
 

@@ -34,6 +34,16 @@ export const TEST_PACKAGES = [
     commands: ['prometheus', 'promtool'],
     services: ['prometheus'],
   },
+  { name: 'qemu-system-x86', use: 'boots other kernels', commands: ['qemu-system-x86_64'] },
+  {
+    name: 'qemu-system-common',
+    use: 'shares the file system with them',
+    files: ['/usr/lib/qemu/virtiofsd'],
+  },
+  { name: 'busybox-static', use: 'starts them', commands: ['busybox'] },
+  { name: 'cpio', use: 'packs what starts them', commands: ['cpio'] },
+  { name: 'kmod', use: 'finds their modules', commands: ['modprobe', 'depmod'] },
+  { name: 'xz-utils', use: 'unpacks their modules', commands: ['xz'] },
 ];
 
 /** Installs what is missing and says its name first; does and says nothing when nothing is. */

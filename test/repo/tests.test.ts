@@ -23,14 +23,14 @@ test('each tool that `npm test` installs is called by a test or a benchmark', ()
   const list = textOf('src/setup/packages.mjs').split('TEST_PACKAGES = ')[1]?.split('];')[0] ?? '';
   const packages = [...list.matchAll(/name: '([^']+)'[^[]*commands: \[([^\]]+)\]/g)];
   expect(packages.length).toBeGreaterThan(0);
-  const tests = testFiles()
-    .filter((file) => !/^test\/(repo|setup)\//.test(file))
+  const tests = projectFiles()
+    .filter((file) => /^test\/(?!repo\/|setup\/).*\.(ts|mjs|sh)$/.test(file))
     .map(textOf)
     .join('\n');
   const idle = packages
     .filter(([, , commands]) => {
       const names = [...(commands ?? '').matchAll(/'([^']+)'/g)].map((match) => match[1] ?? '');
-      return !names.some((name) => new RegExp(`['"\`/ ]${name}['"\` ]`).test(tests));
+      return !names.some((name) => new RegExp(`['"\`/ ]${name}['"\` :]`).test(tests));
     })
     .map(([, name]) => name);
   expect(idle, 'remove it from TEST_PACKAGES in src/setup/packages.mjs').toEqual([]);

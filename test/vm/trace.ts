@@ -1,0 +1,87 @@
+// Replays irq_to_softirq over the kernel's trace of the events that define it. Shares nothing with
+// the BPF programs: it works on text, after the fact. Times are microseconds, as ftrace prints them.
+
+/** A served raise, and between which events of the trace its two ends must lie. */
+export interface Served {
+  readonly irq: number;
+  readonly cpu: number;
+  /** Entry of the interrupt's handler, and the raise. */
+  readonly fromUs: readonly [least: number, most: number];
+  /** Entry of the softirq, and its exit. */
+  readonly untilUs: readonly [least: number, most: number];
+}
+
+export interface Replay {
+  /** In order of time on each CPU. */
+  readonly served: readonly Served[];
+  /** Raises by an interrupt while an earlier one's was still unserved. */
+  readonly alreadyRaised: number;
+  /** Raises outside any interrupt handler: loopback, the budget, ksoftirqd … */
+  readonly raisedElsewhere: number;
+  /** How often each interrupt's handler ran. */
+  readonly handled: ReadonlyMap<number, number>;
+}
+
+/** `trace` holds irq_handler_entry and _exit of all interrupts, the softirq events of NET_RX only. */
+export function replay(trace: string): Replay {
+  const served: Served[] = [];
+  const handled = new Map<number, number>();
+  let alreadyRaised = 0;
+  let raisedElsewhere = 0;
+  const cpus = new Map<number, Cpu>();
+  for (const { cpu, us, name, argument } of events(trace)) {
+    const state = cpus.get(cpu) ?? {};
+    cpus.set(cpu, state);
+    if (name === 'irq_handler_entry') {
+      state.handler = { irq: argument, us };
+      handled.set(argument, (handled.get(argument) ?? 0) + 1);
+    } else if (name === 'irq_handler_exit') {
+      delete state.handler;
+    } else if (name === 'softirq_raise') {
+      if (state.handler === undefined) raisedElsewhere++;
+      else if (state.raised !== undefined) alreadyRaised++;
+      else state.raised = { irq: state.handler.irq, fromUs: [state.handler.us, us] };
+    } else if (name === 'softirq_entry') {
+      if (state.raised !== undefined) state.serving = { ...state.raised, us };
+      delete state.raised;
+    } else if (name === 'softirq_exit') {
+      if (state.serving !== undefined) {
+        const { irq, fromUs, us: entryUs } = state.serving;
+        served.push({ irq, cpu, fromUs, untilUs: [entryUs, us] });
+      }
+      delete state.serving;
+    }
+  }
+  return { served, alreadyRaised, raisedElsewhere, handled };
+}
+
+interface Cpu {
+  handler?: { irq: number; us: number };
+  raised?: { irq: number; fromUs: readonly [number, number] };
+  serving?: { irq: number; fromUs: readonly [number, number]; us: number };
+}
+
+interface TraceEvent {
+  readonly cpu: number;
+  readonly us: number;
+  readonly name: string;
+  /** The number of the interrupt or the vector. */
+  readonly argument: number;
+}
+
+/** `  <idle>-0  [001] d.h1.  12.345678: irq_handler_entry: irq=30 name=virtio2-input.0` */
+function* events(trace: string): Generator<TraceEvent> {
+  const held = /entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(trace);
+  if (held === null || held[1] !== held[2]) throw new Error(`the trace lost events: ${held?.[0]}`);
+  for (const line of trace.split('\n')) {
+    const match = /\[(\d+)\] \S+ +(\d+)\.(\d{6}): (\w+): (?:irq|vec)=(\d+)/.exec(line);
+    if (match === null) continue;
+    const [cpu = 0, seconds = 0, fraction = 0, argument = 0] = [
+      match[1],
+      match[2],
+      match[3],
+      match[5],
+    ].map(Number);
+    yield { cpu, us: seconds * 1e6 + fraction, name: match[4] ?? '', argument };
+  }
+}
