@@ -10,6 +10,7 @@
         'native/arguments.cc',
         'native/bpf_object.cc',
         'native/bpf_object_wrap.cc',
+        'native/capabilities.cc',
         'native/error.cc',
         'native/event_reader.cc',
         'native/layout.cc',

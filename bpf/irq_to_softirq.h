@@ -7,6 +7,12 @@
  * interrupts, the budget's re-raise and process context, and a disk interrupt that merely came
  * before. Handlers of one CPU do not nest. The kernel raises nothing when an interrupt schedules
  * NAPI inside a running net_rx_action (since 6.4): that work has no wait to measure.
+ *
+ * Where the handler runs in a thread (PREEMPT_RT, threadirqs), the tracepoints bracket only what wakes
+ * that thread, and the raise comes from the thread, perhaps on another CPU. It is followed there by
+ * the thread's address: from the interrupt's entry to the NET_RX run that its thread raised. The wait
+ * of the thread is a part of it. The classic tracepoints do not tell the thread: on them such
+ * interrupts yield nothing.
  */
 #ifndef RXSCOPE_IRQ_TO_SOFTIRQ_H
 #define RXSCOPE_IRQ_TO_SOFTIRQ_H
@@ -27,32 +33,79 @@ static __always_inline int irq_entered(int irq, unsigned int flags)
 	return 0;
 }
 
-static __always_inline int irq_exited(void)
+/* The handler leaves its work to this thread. */
+static __always_inline void irq_left_to_thread(const struct cpu_state *s, __u64 task,
+					       unsigned long thread_flags)
+{
+	struct thread_irq now = { .irq_ns = s->irq_ns, .irq = s->irq };
+	struct thread_irq *t = bpf_map_lookup_elem(&thread_irqs, &task);
+
+	if (!t) {
+		bpf_map_update_elem(&thread_irqs, &task, &now, BPF_ANY);
+		irq_threads_seen = true;
+		return;
+	}
+	/* The thread was woken by an earlier interrupt and has not begun: the oldest wins. */
+	if (t->irq_ns && (thread_flags & IRQ_THREAD_PENDING))
+		return;
+	*t = now;
+}
+
+/* `action` is 0 where the hook does not tell it. */
+static __always_inline int irq_exited(enum access access, const struct irqaction *action, int result)
 {
 	struct cpu_state *s = this_cpu();
 
-	if (s)
-		s->irq_ns = 0;
+	if (!s)
+		return 0;
+	if (action && result == IRQ_WAKE_THREAD && s->irq_ns)
+		irq_left_to_thread(s, (__u64)LOAD(access, action, thread),
+				   LOAD(access, action, thread_flags));
+	s->irq_ns = 0;
 	return 0;
+}
+
+/* The interrupt behind a raise that this CPU makes now: its own, or that which woke this thread. */
+static __always_inline __u64 irq_behind(struct cpu_state *s, __u32 *irq)
+{
+	struct thread_irq *t;
+	__u64 task, irq_ns;
+
+	*irq = s->irq;
+	if (s->irq_ns || !irq_threads_seen)
+		return s->irq_ns;
+	task = bpf_get_current_task();
+	t = bpf_map_lookup_elem(&thread_irqs, &task);
+	if (!t)
+		return 0;
+	*irq = t->irq;
+	irq_ns = t->irq_ns;
+	t->irq_ns = 0;
+	return irq_ns;
 }
 
 static __always_inline int softirq_raised(unsigned int vector)
 {
 	struct cpu_state *s;
+	__u64 irq_ns;
+	__u32 irq;
 
 	if (vector != NET_RX_SOFTIRQ)
 		return 0;
 	s = this_cpu();
+	if (!s)
+		return 0;
+	irq_ns = irq_behind(s, &irq);
 	/* Raised outside a device interrupt: loopback, RPS, re-raise. No observation of this probe. */
-	if (!s || !s->irq_ns)
+	if (!irq_ns)
 		return 0;
 	/* An earlier interrupt still waits: the oldest wins, and this one is served with it. */
 	if (s->raised_ns) {
 		s->already_raised++;
 		return 0;
 	}
-	s->raised_ns = s->irq_ns;
-	s->raised_irq = s->irq;
+	s->raised_ns = irq_ns;
+	s->raised_irq = irq;
 	return 0;
 }
 

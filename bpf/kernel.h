@@ -8,7 +8,10 @@
 #define RXSCOPE_KERNEL_H
 
 #include <linux/bpf.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/ptrace.h>
+#include <linux/tcp.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -17,6 +20,13 @@
 /* include/linux/interrupt.h: the vector of receive work, and the flag of a timer's interrupt. */
 #define NET_RX_SOFTIRQ 3
 #define IRQF_TIMER_ONLY 0x00000200
+
+/*
+ * include/linux/irqreturn.h: what a handler returns that leaves its work to a thread.
+ * kernel/irq/internals.h: the thread has been woken and has not yet begun (IRQTF_RUNTHREAD).
+ */
+#define IRQ_WAKE_THREAD 2
+#define IRQ_THREAD_PENDING 1
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -34,8 +44,12 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct task_struct;
+
 struct irqaction {
+	struct task_struct *thread;
 	unsigned int flags;
+	unsigned long thread_flags;
 };
 
 struct ns_common {
@@ -57,12 +71,13 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	char cb[48];
 	unsigned int len;
+	unsigned int napi_id;
 	__be16 protocol;
 	unsigned char *head;
 	unsigned char *data;
 };
-
 
 struct sk_buff_head {
 	struct sk_buff *prev;
@@ -93,6 +108,14 @@ struct sock {
 	__u16 sk_protocol;
 	struct sk_buff_head sk_receive_queue;
 	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct tcp_sock {
+	__u32 rcv_nxt;
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
 };
 
 /* Contexts of the classic tracepoints (include/trace/events/). */
@@ -133,10 +156,29 @@ enum skb_drop_reason {
 };
 
 /*
- * Reads a member through a pointer. Programs of type tp_btf hold typed pointers and load directly;
- * all others must ask bpf_probe_read_kernel. `typed` is a compile-time constant.
+ * How a program reaches the kernel's memory; a compile-time constant of each.
+ *
+ * CAST     typed pointers, and any address may be declared one (bpf_rdonly_cast, 6.2): the only way
+ *          that lockdown=confidentiality leaves, and the cheapest
+ * TYPED    typed pointers where the hook hands them over (tp_btf, fentry), copies elsewhere
+ * COPIED   bpf_probe_read_kernel for everything
  */
-#define LOAD(typed, p, ...) ((typed) ? LOAD_DIRECT(p, __VA_ARGS__) : BPF_CORE_READ(p, __VA_ARGS__))
+enum access {
+	COPIED,
+	TYPED,
+	CAST,
+};
+
+/* Weak: a kernel without it refuses the programs that use it, and no others. */
+extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
+
+/* An address as a pointer to a struct of the kernel; CAST only. */
+#define CAST_TO(type, address) \
+	((struct type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(struct type)))
+
+/* Reads a member through a pointer that the hook handed over, or that was reached from one. */
+#define LOAD(access, p, ...) \
+	((access) != COPIED ? LOAD_DIRECT(p, __VA_ARGS__) : BPF_CORE_READ(p, __VA_ARGS__))
 #define LOAD_DIRECT(p, ...) ___apply(LOAD_DIRECT, ___narg(__VA_ARGS__))(p, ##__VA_ARGS__)
 #define LOAD_DIRECT1(p, a) ((p)->a)
 #define LOAD_DIRECT2(p, a, b) ((p)->a->b)

@@ -5,15 +5,12 @@
  * Softirqs do not nest on a CPU, so code that runs in one adds plainly. What runs in a process can
  * be interrupted between load and store by a softirq that adds to the same counter; it adds
  * atomically (`shared`), which that softirq cannot split. The softirq itself is never interrupted
- * by such a process.
+ * by such a process: on PREEMPT_RT, where it may be, a tracepoint's program still runs to its end.
  */
 #ifndef RXSCOPE_OBSERVE_H
 #define RXSCOPE_OBSERVE_H
 
 #include "state.h"
-
-
-
 
 static __always_inline void add(__u64 *counter, __u64 n, bool shared)
 {
@@ -28,6 +25,15 @@ static __always_inline struct cpu_state *this_cpu(void)
 	__u32 cpu = bpf_get_smp_processor_id();
 
 	return bpf_map_lookup_elem(&cpus, &cpu);
+}
+
+/*
+ * Is this code part of the NET_RX run in progress on this CPU? On PREEMPT_RT that run is a task's, and
+ * whatever runs meanwhile on its CPU may be another.
+ */
+static __always_inline bool in_net_rx(const struct cpu_state *s)
+{
+	return s->softirq_ns && (!preempt_rt || s->softirq_task == bpf_get_current_task());
 }
 
 /*

@@ -9,91 +9,120 @@
 #include "state.h"
 #include <bpf/bpf_endian.h>
 
-/*
- * The slot of a device in this CPU's table; claimed on first use. An ifindex is unique only in its
- * network namespace, so devices of other namespaces share one slot.
- */
-static __always_inline __u32 device_slot(struct cpu_state *s, bool typed,
-					 const struct net_device *dev, __u32 *ifindex)
+/* The slot of a device of our namespace in this CPU's table; claimed on first use. */
+static __always_inline __u32 slot_of(struct cpu_state *s, __u32 ifindex)
 {
-	__u32 key, free = DEVICE_OVERFLOW;
+	__u32 free = DEVICE_OVERFLOW;
 
-	*ifindex = key = LOAD(typed, dev, ifindex);
-	if (LOAD(typed, dev, nd_net.net, ns.inum) != own_netns)
-		return DEVICE_OTHER_NETNS;
 	for (int i = 0; i < WINDOW; i++) {
-		__u32 place = (key + i) & device_mask & (DEVICES_MAX - 1);
+		__u32 place = (ifindex + i) & device_mask & (DEVICES_MAX - 1);
 
-		if (s->device_keys[place] == key)
+		if (s->device_keys[place] == ifindex)
 			return DEVICE_FIRST + place;
 		if (!s->device_keys[place] && free == DEVICE_OVERFLOW)
 			free = DEVICE_FIRST + place;
 	}
 	if (free != DEVICE_OVERFLOW)
-		s->device_keys[(free - DEVICE_FIRST) & (DEVICES_MAX - 1)] = key;
+		s->device_keys[(free - DEVICE_FIRST) & (DEVICES_MAX - 1)] = ifindex;
 	return free;
 }
 
-/* Enough for IPv6 and the fixed part of TCP. */
-struct headers {
-	__u8 bytes[60];
-};
-
-#define BE16(h, at) ((__u16)((h)->bytes[at] << 8 | (h)->bytes[(at) + 1]))
-
-/* The data that a TCP segment will put on the queue; a FIN counts, it is queued too. */
-static __always_inline bool tcp_has_data(const struct headers *h, __u32 at, __u32 segment_length)
+/*
+ * The same for any device. An ifindex is unique only in its network namespace, so devices of other
+ * namespaces share one slot.
+ */
+static __always_inline __u32 device_slot(struct cpu_state *s, enum access access,
+					 const struct net_device *dev, __u32 *ifindex)
 {
-	__u32 header_length = (h->bytes[at + 12] >> 4) * 4;
+	*ifindex = LOAD(access, dev, ifindex);
+	if (LOAD(access, dev, nd_net.net, ns.inum) != own_netns)
+		return DEVICE_OTHER_NETNS;
+	return slot_of(s, *ifindex);
+}
 
-	return segment_length > header_length || (h->bytes[at + 13] & 1);
+/* The slot here of a device that has another on the CPU that received the packet. */
+static __always_inline __u32 slot_here(struct cpu_state *s, __u32 slot_there, __u32 ifindex)
+{
+	if (slot_there == DEVICE_OTHER_NETNS)
+		return slot_there;
+	if (slot_there != DEVICE_OVERFLOW &&
+	    s->device_keys[(slot_there - DEVICE_FIRST) & (DEVICES_MAX - 1)] == ifindex)
+		return slot_there;
+	return slot_of(s, ifindex);
+}
+
+/*
+ * The start of a header at an address: a pointer to it, or to a copy of `bytes` bytes; 0 when it
+ * cannot be read.
+ */
+#define HEADER(access, type, address, copy, bytes)                                            \
+	((access) == CAST ? (const struct type *)CAST_TO(type, address) :                     \
+	 bpf_probe_read_kernel(copy, bytes, address) ? 0 : (const struct type *)(copy))
+
+/* As much of TCP as is read, and all of UDP that is: ports are at the same place in both. */
+#define TRANSPORT_BYTES 16
+
+/* What a TCP segment will put on the queue; a FIN counts, it is queued too. */
+static __always_inline bool tcp_has_data(const struct tcphdr *tcp, __u32 segment_length)
+{
+	const __u8 *bytes = (const __u8 *)tcp;
+
+	return segment_length > (bytes[12] >> 4) * 4 || (bytes[13] & 1);
 }
 
 /*
  * Fills transport, ports, fragment; sets *tcp_data. At netif_receive_skb skb->data is the network
  * header, for drivers and the stack alike (eth_type_trans pulls the link header).
  */
-static __always_inline void parse(struct packet *p, const unsigned char *data, __u16 protocol,
-				  bool *tcp_data)
+static __always_inline void parse(struct packet *p, enum access access, const unsigned char *data,
+				  __u16 protocol, bool *tcp_data)
 {
-	struct headers h;
+	const struct tcphdr *transport;
+	struct tcphdr copy;
 	__u32 at, length;
 
 	*tcp_data = false;
 	if (protocol == bpf_htons(ETH_P_IP)) {
-		/* Without options, all that is read lies in 20 + 14 bytes. */
-		if (bpf_probe_read_kernel(&h, 36, data))
+		struct iphdr ip_copy;
+		const struct iphdr *ip = HEADER(access, iphdr, data, &ip_copy, sizeof(ip_copy));
+
+		if (!ip)
 			return;
-		p->transport = h.bytes[9];
-		if (BE16(&h, 6) & 0x3fff) {
+		p->transport = ip->protocol;
+		if (ip->frag_off & bpf_htons(0x3fff)) {
 			p->fragment = 1;
 			return;
 		}
 		/* Total length is 0 in BIG TCP, where only skb->len knows. */
-		length = BE16(&h, 2) ?: p->length;
-		at = (h.bytes[0] & 15) * 4;
+		length = bpf_ntohs(ip->tot_len) ?: p->length;
+		at = (*(const __u8 *)ip & 15) * 4;
 		length -= at;
-		if (at != 20 && bpf_probe_read_kernel(&h.bytes[20], 16, data + at))
-			return;
-		at = 20;
 	} else if (protocol == bpf_htons(ETH_P_IPV6)) {
-		if (bpf_probe_read_kernel(&h, 56, data))
+		struct ipv6hdr ip_copy;
+		const struct ipv6hdr *ip = HEADER(access, ipv6hdr, data, &ip_copy, 8);
+
+		if (!ip)
 			return;
-		p->transport = h.bytes[6];
+		p->transport = ip->nexthdr;
 		if (p->transport == IPPROTO_FRAGMENT) {
 			p->fragment = 1;
 			return;
 		}
-		length = BE16(&h, 4) ?: p->length - 40;
+		length = bpf_ntohs(ip->payload_len) ?: p->length - 40;
 		at = 40;
 	} else {
 		return;
 	}
+	if (p->transport != IPPROTO_TCP && p->transport != IPPROTO_UDP)
+		return;
+	transport = HEADER(access, tcphdr, data + at, &copy, TRANSPORT_BYTES);
+	if (!transport)
+		return;
 	if (p->transport == IPPROTO_TCP) {
-		*tcp_data = at == 20 ? tcp_has_data(&h, 20, length) : tcp_has_data(&h, 40, length);
-	} else if (p->transport == IPPROTO_UDP) {
-		p->source_port = at == 20 ? BE16(&h, 20) : BE16(&h, 40);
-		p->local_port = at == 20 ? BE16(&h, 22) : BE16(&h, 42);
+		*tcp_data = tcp_has_data(transport, length);
+	} else {
+		p->source_port = bpf_ntohs(transport->source);
+		p->local_port = bpf_ntohs(transport->dest);
 	}
 }
 

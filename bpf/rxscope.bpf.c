@@ -5,8 +5,8 @@
  * serves them all, because entering a program costs more than most of what it does.
  *
  * A program is called <hook>__<rung>. src/capture/hooks.ts lists the rungs in order of preference;
- * one of each hook is loaded. tp_btf programs follow typed pointers, all others ask
- * bpf_probe_read_kernel, which LOAD() hides.
+ * one of each hook is loaded. They differ in how they are attached and in how they reach the kernel's
+ * memory (enum access), which LOAD() hides.
  */
 #include "kernel.h"
 #include "irq_to_softirq.h"
@@ -14,9 +14,6 @@
 #include "softirq_to_socket.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-#define TYPED true
-#define UNTYPED false
 
 /* ---- irq_handler_entry, irq_handler_exit, softirq_raise: irq_to_softirq --------------------- */
 
@@ -29,7 +26,7 @@ int BPF_PROG(irq_handler_entry__tp_btf, int irq, struct irqaction *action)
 SEC("raw_tp/irq_handler_entry")
 int BPF_PROG(irq_handler_entry__raw_tp, int irq, struct irqaction *action)
 {
-	return irq_entered(irq, LOAD(UNTYPED, action, flags));
+	return irq_entered(irq, LOAD(COPIED, action, flags));
 }
 
 /* The classic tracepoint does not tell a timer's interrupt from a device's: NET_RX does. */
@@ -40,21 +37,21 @@ int irq_handler_entry__tp(struct trace_event_raw_irq_handler_entry *ctx)
 }
 
 SEC("tp_btf/irq_handler_exit")
-int BPF_PROG(irq_handler_exit__tp_btf)
+int BPF_PROG(irq_handler_exit__tp_btf, int irq, struct irqaction *action, int result)
 {
-	return irq_exited();
+	return irq_exited(TYPED, action, result);
 }
 
 SEC("raw_tp/irq_handler_exit")
-int BPF_PROG(irq_handler_exit__raw_tp)
+int BPF_PROG(irq_handler_exit__raw_tp, int irq, struct irqaction *action, int result)
 {
-	return irq_exited();
+	return irq_exited(COPIED, action, result);
 }
 
 SEC("tp/irq/irq_handler_exit")
 int irq_handler_exit__tp(void *ctx)
 {
-	return irq_exited();
+	return irq_exited(COPIED, 0, 0);
 }
 
 SEC("tp_btf/softirq_raise")
@@ -93,6 +90,8 @@ static __always_inline int softirq_entered(void *ctx, unsigned int vector)
 		leave_until(s, s->ring_tail);
 	s->softirq_ns = now;
 	s->seen_entry = 1;
+	if (preempt_rt)
+		s->softirq_task = bpf_get_current_task();
 	if (irq_to_softirq_on)
 		irq_served(ctx, s, now);
 	return 0;
@@ -152,6 +151,12 @@ int softirq_exit__tp(struct trace_event_raw_softirq *ctx)
 /* ---- receive: a packet enters the protocols --------------------------------------------------- */
 
 SEC("tp_btf/netif_receive_skb")
+int BPF_PROG(receive__tp_btf_cast, struct sk_buff *skb)
+{
+	return packet_received(CAST, skb);
+}
+
+SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(receive__tp_btf, struct sk_buff *skb)
 {
 	return packet_received(TYPED, skb);
@@ -160,16 +165,22 @@ int BPF_PROG(receive__tp_btf, struct sk_buff *skb)
 SEC("raw_tp/netif_receive_skb")
 int BPF_PROG(receive__raw_tp, struct sk_buff *skb)
 {
-	return packet_received(UNTYPED, skb);
+	return packet_received(COPIED, skb);
 }
 
 SEC("tp/net/netif_receive_skb")
 int receive__tp(struct trace_event_raw_net_dev_template *ctx)
 {
-	return packet_received(UNTYPED, ctx->skbaddr);
+	return packet_received(COPIED, ctx->skbaddr);
 }
 
 /* ---- data_ready: a packet is on a socket's queue ---------------------------------------------- */
+
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(data_ready__tp_btf_cast, const struct sock *sk)
+{
+	return socket_ready(ctx, CAST, sk);
+}
 
 SEC("tp_btf/sk_data_ready")
 int BPF_PROG(data_ready__tp_btf, const struct sock *sk)
@@ -180,16 +191,22 @@ int BPF_PROG(data_ready__tp_btf, const struct sock *sk)
 SEC("raw_tp/sk_data_ready")
 int BPF_PROG(data_ready__raw_tp, const struct sock *sk)
 {
-	return socket_ready(ctx, UNTYPED, sk);
+	return socket_ready(ctx, COPIED, sk);
 }
 
 SEC("tp/sock/sk_data_ready")
 int data_ready__tp(struct trace_event_raw_sk_data_ready *ctx)
 {
-	return socket_ready(ctx, UNTYPED, ctx->skaddr);
+	return socket_ready(ctx, COPIED, ctx->skaddr);
 }
 
 /* Before 6.3 there is no such tracepoint; the default callback of every socket is the same place. */
+SEC("fentry/sock_def_readable")
+int BPF_PROG(data_ready__fentry_cast, struct sock *sk)
+{
+	return socket_ready(ctx, CAST, sk);
+}
+
 SEC("fentry/sock_def_readable")
 int BPF_PROG(data_ready__fentry, struct sock *sk)
 {
@@ -199,10 +216,48 @@ int BPF_PROG(data_ready__fentry, struct sock *sk)
 SEC("kprobe/sock_def_readable")
 int BPF_KPROBE(data_ready__kprobe, struct sock *sk)
 {
-	return socket_ready(ctx, UNTYPED, sk);
+	return socket_ready(ctx, COPIED, sk);
 }
 
-/* ---- tcp_segment: an established socket starts on a segment ----------------------------------- */
+/* ---- udp_queue, raw_queue: a protocol is about to queue a packet for a socket ------------------ */
+
+SEC("fentry/__udp_enqueue_schedule_skb")
+int BPF_PROG(udp_queue__fentry, struct sock *sk, struct sk_buff *skb)
+{
+	return udp_queueing(TYPED, (__u64)sk, skb);
+}
+
+SEC("kprobe/__udp_enqueue_schedule_skb")
+int BPF_KPROBE(udp_queue__kprobe, struct sock *sk, struct sk_buff *skb)
+{
+	return udp_queueing(COPIED, (__u64)sk, skb);
+}
+
+SEC("fentry/__sock_queue_rcv_skb")
+int BPF_PROG(raw_queue__fentry, struct sock *sk, struct sk_buff *skb)
+{
+	return raw_queueing(TYPED, (__u64)sk, skb);
+}
+
+SEC("kprobe/__sock_queue_rcv_skb")
+int BPF_KPROBE(raw_queue__kprobe, struct sock *sk, struct sk_buff *skb)
+{
+	return raw_queueing(COPIED, (__u64)sk, skb);
+}
+
+/* ---- tcp_segment: a socket starts on a segment, or is about to queue it ------------------------ */
+
+SEC("fentry/tcp_queue_rcv")
+int BPF_PROG(tcp_segment__fentry, struct sock *sk, struct sk_buff *skb)
+{
+	return tcp_segment((__u64)sk, (__u64)skb);
+}
+
+SEC("kprobe/tcp_queue_rcv")
+int BPF_KPROBE(tcp_segment__kprobe, struct sock *sk, struct sk_buff *skb)
+{
+	return tcp_segment((__u64)sk, (__u64)skb);
+}
 
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_segment__tp_btf, struct sock *sk, struct sk_buff *skb)
@@ -221,6 +276,26 @@ SEC("tp/tcp/tcp_probe")
 int tcp_segment__tp(struct trace_event_raw_tcp_probe *ctx)
 {
 	return tcp_segment((__u64)ctx->skaddr, (__u64)ctx->skbaddr);
+}
+
+/* ---- tcp_data: a socket looks where a segment belongs ------------------------------------------ */
+
+SEC("fentry/tcp_data_queue")
+int BPF_PROG(tcp_data__fentry_cast, struct sock *sk, struct sk_buff *skb)
+{
+	return tcp_data(CAST, sk, skb);
+}
+
+SEC("fentry/tcp_data_queue")
+int BPF_PROG(tcp_data__fentry, struct sock *sk, struct sk_buff *skb)
+{
+	return tcp_data(TYPED, sk, skb);
+}
+
+SEC("kprobe/tcp_data_queue")
+int BPF_KPROBE(tcp_data__kprobe, struct sock *sk, struct sk_buff *skb)
+{
+	return tcp_data(COPIED, sk, skb);
 }
 
 /* ---- drop: a packet is thrown away ------------------------------------------------------------- */

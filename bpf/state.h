@@ -33,28 +33,36 @@ enum fate {
 	FATE_DROPPED,		/* kfree_skb, for any reason but the next */
 	FATE_NO_SOCKET,		/* kfree_skb, reason NO_SOCKET */
 	FATE_NO_PAYLOAD,	/* a TCP segment that carries no data and no FIN: never queued */
-	FATE_TCP_NOT_READY,	/* TCP data that the socket was not told of: out of order, SO_RCVLOWAT */
+	FATE_TCP_NOT_READY,	/* TCP data that the socket was not told of: SO_RCVLOWAT, duplicates … */
+	FATE_OUT_OF_ORDER,	/* TCP data ahead of a gap: it waits for another packet, not for us */
 	FATE_FRAGMENT,		/* an IP fragment: merged into another packet */
 	FATE_OTHER_PROTOCOL,	/* neither TCP nor UDP and no raw or packet socket: ARP, ICMP echo … */
 	FATE_NOT_QUEUED,	/* forwarded, tunnelled, or queued by another CPU: not seen again here */
+	FATE_OTHER_CPU,		/* UDP left it to another CPU, which tells the socket for both (6.18) */
 	FATE_TABLE_FULL,	/* two sockets or packets shared one place in a bounded table */
 	FATES,
+};
+
+/* Where a packet was received. */
+enum origin {
+	ORIGIN_OUTSIDE_SOFTIRQ,	/* tun and the like */
+	ORIGIN_SOFTIRQ,
+	ORIGIN_THREADED_NAPI,	/* by a thread that polls a NAPI, or the backlog */
+	ORIGIN_BUSY_POLL,	/* by a process that polls its NAPI while it waits */
+	ORIGIN_MIDWAY,		/* no NET_RX entry has been seen on this CPU yet */
+	ORIGINS,
+	ORIGINS_ALL = 8,	/* the next power of two */
 };
 
 /* Why a delivered packet is no sample of one probe although it is accounted for. */
 enum flaw {
 	FLAW_CLOCK,		/* negative, or beyond 16 s */
-	FLAW_SOCKET_BACKLOG,	/* delivered outside the softirq run that received it */
-	FLAW_OUTSIDE_SOFTIRQ,	/* received outside any NET_RX run: threaded NAPI, busy poll, tun */
-	FLAW_ATTACHED_MIDWAY,	/* received in a run whose entry was before we attached */
-	FLAWS,
-};
-
-/* Where a packet was received. */
-enum origin {
-	ORIGIN_OUTSIDE_SOFTIRQ,
-	ORIGIN_SOFTIRQ,
-	ORIGIN_MIDWAY,		/* no NET_RX entry has been seen on this CPU yet */
+	/*
+	 * No sample of softirq_to_socket, by its origin. From ORIGIN_SOFTIRQ: delivered outside the run
+	 * that received it, from the socket's backlog.
+	 */
+	FLAW_ORIGIN,
+	FLAWS = FLAW_ORIGIN + ORIGINS_ALL,
 };
 
 /* One latency histogram; buckets as in bounds.gen.h, not cumulated. */
@@ -76,7 +84,7 @@ struct packet {
 	__u64 head;		/* its data: a packet socket's clone shares it */
 	__u64 tapped_ns;	/* a raw or packet socket has it since */
 	__u32 closed;		/* observed, or its fate is counted */
-	__u32 reserved;
+	__u32 named;		/* the kernel's UDP began to queue it */
 	__u32 length;
 	__u32 ifindex;
 	union {
@@ -120,17 +128,21 @@ struct cpu_state {
 	__u64 served_irq_ns;	/* the interrupt that it serves, 0 when it was raised otherwise */
 	__u32 served_irq;
 	__u32 seen_entry;	/* has any entry been seen on this CPU */
+	__u64 softirq_task;	/* PREEMPT_RT: the task in which it runs */
 
 	/* packets under way; head and tail only grow */
 	__u32 ring_head;
 	__u32 ring_tail;
 	struct packet ring[RING];
+	__u64 named_sk;		/* a function began to queue a packet for this socket … */
+	__u32 named_at;		/* … the one at this place of the ring */
+	__u32 reserved;
 
 	/* outliers: when the next may be sent (generic cell rate algorithm) */
 	__u64 next_event_ns;
 
 	__u32 first_histogram;	/* this CPU's in the histograms map; set by user space */
-	__u32 reserved;
+	__u32 reserved2;
 
 	/* counts */
 	__u64 fates[FATES];
@@ -169,6 +181,13 @@ struct tcp_claim {
 	__u64 skb;
 };
 #define TCP_CLAIMS 4096
+
+/* The interrupt that woke a thread which handles it. */
+struct thread_irq {
+	__u64 irq_ns;		/* 0 when it has been followed to a raise */
+	__u64 irq;
+};
+#define THREAD_IRQS 4096
 
 /* What may change while the programs run. */
 struct config {
@@ -223,10 +242,14 @@ const volatile bool irq_to_softirq_on = true;
 const volatile bool softirq_to_socket_on = true;
 const volatile bool receive_to_socket_on = true;
 const volatile bool exact = false;
+const volatile bool preempt_rt = false;		/* softirqs run in tasks, which others preempt */
 const volatile __u32 own_netns = 0;		/* inode number of the agent's network namespace */
 const volatile __u32 device_mask = 15;		/* devices - 1; their number is a power of two */
 
 struct config config SEC(".data.config") = {};
+
+/* Has any interrupt been handled by a thread yet? */
+bool irq_threads_seen = false;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -259,6 +282,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tcp_claim);
 } tcp_claims SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, THREAD_IRQS);
+	__type(key, __u64);			/* address of the thread's task_struct */
+	__type(value, struct thread_irq);
+} thread_irqs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);

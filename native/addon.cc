@@ -8,8 +8,11 @@
 #include <unistd.h>
 
 #include <memory>
+#include <string>
 
+#include "arguments.h"
 #include "bpf_object_wrap.h"
+#include "capabilities.h"
 #include "error.h"
 #include "log_tail.h"
 
@@ -63,6 +66,27 @@ Napi::Value EnableStats(const Napi::CallbackInfo& info) {
   return handle;
 }
 
+Napi::Value DropAllCapabilitiesBut(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    const Arguments arguments(info, "capabilities", "dropCapabilities");
+    uint64_t keep = 0;
+    for (const uint8_t number : arguments.Bytes(0, "keep")) {
+      if (number >= kCapabilitiesMax)
+        throw Failure("capabilities", EINVAL, "keep capability " + std::to_string(number),
+                      "no kernel has so many");
+      keep |= uint64_t{1} << number;
+    }
+    const Dropped dropped = DropCapabilities(keep);
+    Napi::Object told = Napi::Object::New(env);
+    told.Set("threads", Napi::Number::New(env, static_cast<double>(dropped.threads)));
+    told.Set("boundingSet", Napi::Boolean::New(env, dropped.bounding_set));
+    return told;
+  } catch (const Failure& failure) {
+    throw failure.ToJs(env);
+  }
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   LogTail::Install();
   auto instance = std::make_unique<Instance>();
@@ -72,6 +96,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("openObject", Napi::Function::New<OpenObject>(env, "openObject"));
   exports.Set("enableStats", Napi::Function::New<EnableStats>(env, "enableStats"));
+  exports.Set("dropCapabilities",
+              Napi::Function::New<DropAllCapabilitiesBut>(env, "dropCapabilities"));
   return exports;
 }
 

@@ -4,25 +4,23 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Addon, loadAddon } from '../capture/addon.ts';
+import { BpftraceBackend, type ScriptStatus } from '../capture/bpftrace/backend.ts';
+import type { ScriptReading } from '../capture/bpftrace/script_reading.ts';
 import { explainObject, isBpfError } from '../capture/explain.ts';
 import { type KernelCapture, openKernelCapture } from '../capture/kernel_capture.ts';
-import type { DeviceKey, IrqKey, Reading } from '../capture/reading.ts';
+import type { IrqKey, Reading } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
 import type { Config } from '../config/schema.ts';
-import { type Device, listDevices } from '../host/devices.ts';
-import { type IrqOwner, networkInterrupts } from '../host/interrupts.ts';
 import { cpuLabelFits, packetFamilies } from '../metrics/families.ts';
 import type { Family, Snapshot } from '../metrics/model.ts';
 import { processFamilies } from '../metrics/process.ts';
 import { type CollectorRun, type ProbeStatus, selfFamilies } from '../metrics/self_families.ts';
 import { PROBES } from '../probes/index.ts';
 import type { ServeSource } from '../serve/source.ts';
+import { HostNames, OTHER_NETNS, OVERFLOW } from './host_names.ts';
 import { Outliers } from './outliers.ts';
-import { probeStatuses } from './status.ts';
+import { probeStatuses, withScripts } from './status.ts';
 import { REVISION, VERSION } from './version.ts';
-
-const OTHER_NETNS = '(other netns)';
-const OVERFLOW = '(other)';
 
 export class Agent implements ServeSource {
   readonly version = VERSION;
@@ -30,11 +28,11 @@ export class Agent implements ServeSource {
   readonly #outliers: Outliers;
   #config: Config;
   #capture: KernelCapture | undefined;
+  #scripts: BpftraceBackend | undefined;
   #statistics: { close(): void } | undefined;
+  /** By libbpf alone. */
   #statuses: readonly ProbeStatus[] = [];
-  #devices: readonly Device[] = [];
-  #interrupts: ReadonlyMap<number, IrqOwner> = new Map();
-  readonly #unknownIrqs = new Set<number>();
+  readonly #names = new HostNames();
   readonly #dropped = new Map<string, Set<string>>();
   #cpus: readonly number[] = [];
   #reloadSucceeded = true;
@@ -47,34 +45,75 @@ export class Agent implements ServeSource {
   }
 
   /**
-   * Attaches what can be attached. Never throws for what the machine refuses: each probe's status
-   * and one line of the log say what is missing.
+   * Attaches what can be attached. Never fails for what the machine refuses: each probe's status and
+   * one line of the log say what is missing. Resolves at once, or when bpftrace has attached what is
+   * left to it or gave up; meanwhile everything can be asked already.
    */
-  start(): void {
+  async start(): Promise<void> {
+    const { backend } = this.#config;
     const enabled = this.enabledProbes();
-    let failure: string | undefined;
-    try {
-      const addon = loadAddon();
-      this.#capture = openKernelCapture(addon, captureOptions(this.#config, false));
-      failure = this.#capture.failure;
-      this.#capture.startRecords({
-        outlier: (outlier) => this.#addOutlier(outlier),
-        observation: () => {},
-      });
-      if (this.#config.bpf_stats) this.#statistics = this.#enableStatistics(addon);
-    } catch (error) {
-      failure = explain(error);
+    const chosen = backend === 'bpftrace';
+    const failure = chosen ? undefined : this.#startLibbpf(enabled);
+    this.#statuses = chosen
+      ? probeStatuses(enabled, [], 'bpftrace is starting')
+      : probeStatuses(enabled, this.#capture?.states ?? [], failure);
+    this.#readNames();
+    this.#chooseCpuLabel();
+    const missing = this.#statuses.filter(({ id, up }) => !up && enabled.includes(id));
+    if (backend !== 'libbpf' && missing.length > 0) {
+      const ids = missing.map(({ id }) => id);
+      this.#narrowLibbpf(enabled.filter((id) => !ids.includes(id)));
+      await this.#startScripts(ids);
     }
-    this.#statuses = probeStatuses(enabled, this.#capture?.states ?? [], failure);
-    for (const { id, up, reason } of this.#statuses) {
+    for (const { id, up, reason } of this.statuses()) {
       if (!enabled.includes(id)) continue;
       if (!up) this.#log.error({ probe: id, reason }, 'probe is not up');
       else if (reason !== '')
         this.#log.warn({ probe: id, reason }, 'probe is up, with less detail');
     }
-    this.#refreshHost();
-    this.#chooseCpuLabel();
     this.#ready = true;
+  }
+
+  /** Returns why nothing could be loaded at all. */
+  #startLibbpf(probes: readonly string[]): string | undefined {
+    try {
+      const addon = loadAddon();
+      const options = { ...captureOptions(this.#config, false), probes };
+      this.#capture = openKernelCapture(addon, options);
+      const { failure } = this.#capture;
+      this.#startRecords();
+      if (this.#config.bpf_stats) this.#statistics = this.#enableStatistics(addon);
+      return failure;
+    } catch (error) {
+      return explain(error);
+    }
+  }
+
+  /** No program goes on counting for a probe that bpftrace is to measure. */
+  #narrowLibbpf(probes: readonly string[]): void {
+    this.#statistics?.close();
+    this.#statistics = undefined;
+    this.#capture?.close();
+    this.#capture = undefined;
+    if (probes.length > 0) this.#startLibbpf(probes);
+  }
+
+  #startScripts(probes: readonly string[]): Promise<void> {
+    this.#scripts = new BpftraceBackend(probes, {
+      onChange: (status) => this.#scriptChanged(status),
+      onProblem: (probe, problem) => this.#log.warn({ probe, problem }, 'bpftrace output ignored'),
+    });
+    return this.#scripts.start();
+  }
+
+  /** What happens before everything has settled is told by start(). */
+  #scriptChanged({ probe, state }: ScriptStatus): void {
+    if (!this.#ready) return;
+    if (state.phase === 'up') this.#log.info({ probe }, 'probe is up again');
+    else if (state.phase === 'restarting')
+      this.#log.warn({ probe, reason: state.reason }, 'probe is not up');
+    else if (state.phase === 'down')
+      this.#log.error({ probe, reason: state.reason }, 'probe is not up');
   }
 
   enabledProbes(): string[] {
@@ -82,11 +121,17 @@ export class Agent implements ServeSource {
   }
 
   statuses(): readonly ProbeStatus[] {
-    return this.#statuses;
+    const chosen = this.#config.backend === 'bpftrace';
+    return withScripts(this.#statuses, this.#scripts?.statuses() ?? [], chosen);
   }
 
   probes(): readonly ProbeStatus[] {
-    return this.#statuses;
+    return this.statuses();
+  }
+
+  /** Whether bpftrace measures a probe, and may have to be started again. */
+  usesBpftrace(): boolean {
+    return this.#scripts?.statuses().some(({ state }) => state.phase !== 'down') === true;
   }
 
   ready(): boolean {
@@ -124,10 +169,14 @@ export class Agent implements ServeSource {
         return undefined;
       }
     };
-    const reading = collect('kernel', () => this.#capture?.read() ?? nothingAttached());
+    // Where bpftrace does it all there is no other counter to read.
+    const reading = this.#onlyScripts()
+      ? undefined
+      : collect('kernel', () => this.#capture?.read() ?? nothingAttached());
+    const scripts = await this.#readScripts(runs);
     collect('devices', () => this.#refreshDevices(reading));
-    collect('interrupts', () => this.#refreshInterrupts(reading));
-    const families = this.#packetFamilies(reading);
+    collect('interrupts', () => this.#names.refreshInterrupts(irqsOf(reading, scripts)));
+    const families = this.#packetFamilies(reading, scripts);
     let process: Family[] = [];
     if (this.#config.process_metrics) {
       const started = performance.now();
@@ -136,7 +185,7 @@ export class Agent implements ServeSource {
       runs.push({ collector: 'process', success: true, seconds });
     }
     const self = selfFamilies({
-      probes: this.#statuses,
+      probes: this.statuses(),
       reading,
       dropped: this.#dropped,
       collectors: runs,
@@ -152,22 +201,48 @@ export class Agent implements ServeSource {
     return [...families, ...self, ...process];
   }
 
-  /** Detaches everything; harmless twice. */
-  stop(): void {
+  /** Detaches everything; harmless twice. Resolves when no process is left, either. */
+  async stop(): Promise<void> {
     this.#ready = false;
     this.#statistics?.close();
     this.#statistics = undefined;
     this.#capture?.close();
     this.#capture = undefined;
+    await this.#scripts?.stop();
   }
 
-  #packetFamilies(reading: Reading | undefined): Family[] {
-    const names = new Map(this.#devices.map(({ ifindex, name }) => [ifindex, name]));
+  #onlyScripts(): boolean {
+    if (this.#config.backend === 'bpftrace') return true;
+    const measured = this.#statuses.some(({ up }) => up);
+    return !measured && this.usesBpftrace();
+  }
+
+  async #readScripts(runs: CollectorRun[]): Promise<ScriptReadings | undefined> {
+    if (this.#scripts === undefined) return undefined;
+    const started = performance.now();
+    const { readings, stale } = await this.#scripts.read();
+    const seconds = (performance.now() - started) / 1000;
+    runs.push({ collector: 'bpftrace', success: stale.length === 0, seconds });
+    if (stale.length > 0) this.#log.warn({ probes: stale }, 'bpftrace did not answer in time');
+    return readings;
+  }
+
+  #packetFamilies(reading: Reading | undefined, scripts: ScriptReadings | undefined): Family[] {
+    const irqLabel = (irq: IrqKey): string => this.#names.irq(irq);
     return packetFamilies(reading, {
       ...this.#known(),
       budgets_ns: budgets(this.#config),
-      deviceLabel: (device) => deviceLabel(device, names),
-      irqLabel: (irq) => this.#irqLabel(irq),
+      deviceLabel: (device) => this.#names.device(device),
+      irqLabel,
+      ...(scripts === undefined
+        ? {}
+        : {
+            scripts: {
+              readings: scripts,
+              deviceLabel: (device) => this.#names.scriptDevice(device),
+              irqLabel,
+            },
+          }),
       exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
       cpus: this.#cpus,
       dropped: this.#dropped,
@@ -179,8 +254,7 @@ export class Agent implements ServeSource {
     const enabled = this.enabledProbes();
     return {
       probes: PROBES.filter(({ id }) => enabled.includes(id)),
-      devices: [...this.#devices.filter(({ up }) => up).map(({ name }) => name), OTHER_NETNS],
-      irqDevices: [...new Set([...this.#interrupts.values()].map(({ device }) => device))],
+      ...this.#names.known(),
       seriesMax: this.#config.series_max,
     };
   }
@@ -193,6 +267,19 @@ export class Agent implements ServeSource {
     this.#cpus = wanted ? cpus : [];
   }
 
+  /** Outliers go through perf rings, which may be denied where all else is permitted. */
+  #startRecords(): void {
+    try {
+      this.#capture?.startRecords({
+        outlier: (outlier) => this.#addOutlier(outlier),
+        observation: () => {},
+      });
+    } catch (error) {
+      if (!isBpfError(error)) throw error;
+      this.#log.warn({ reason: explain(error) }, 'outliers are counted, but not shown');
+    }
+  }
+
   #addOutlier(outlier: Outlier): void {
     const named = this.#outliers.add(outlier);
     this.#log.debug({ outlier: named }, 'outlier');
@@ -200,19 +287,13 @@ export class Agent implements ServeSource {
 
   #outlierDevice(outlier: Outlier): string {
     if (outlier.otherNetns) return OTHER_NETNS;
-    if (outlier.ifindex === 0) return this.#irqLabel(outlier.irq);
-    return this.#devices.find(({ ifindex }) => ifindex === outlier.ifindex)?.name ?? OVERFLOW;
+    if (outlier.ifindex === 0) return this.#names.irq(outlier.irq);
+    return this.#names.device(outlier.ifindex) ?? OVERFLOW;
   }
 
-  #irqLabel(irq: IrqKey): string {
-    if (irq === 'overflow') return OVERFLOW;
-    return this.#interrupts.get(irq)?.device ?? '';
-  }
-
-  #refreshHost(): void {
+  #readNames(): void {
     try {
-      this.#devices = listDevices();
-      this.#interrupts = networkInterrupts();
+      this.#names.read();
     } catch (error) {
       this.#log.error({ err: error }, 'cannot read the network devices from /sys and /proc');
     }
@@ -223,25 +304,8 @@ export class Agent implements ServeSource {
    * its slots are freed for others.
    */
   #refreshDevices(reading: Reading | undefined): void {
-    const devices = listDevices();
-    const there = new Set(devices.map(({ ifindex }) => ifindex));
-    const gone = (reading?.received ?? []).flatMap(({ device }) =>
-      typeof device === 'number' && !there.has(device) ? [device] : [],
-    );
-    this.#capture?.forgetDevices(new Set(gone));
-    const changed = JSON.stringify(devices) !== JSON.stringify(this.#devices);
-    this.#devices = devices;
-    if (changed) this.#interrupts = networkInterrupts();
-  }
-
-  /** An interrupt that nobody has named yet: its device may just have come up. Asked once each. */
-  #refreshInterrupts(reading: Reading | undefined): void {
-    const unknown = (reading?.irqs ?? []).flatMap(({ irq }) =>
-      irq === 'overflow' || this.#interrupts.has(irq) || this.#unknownIrqs.has(irq) ? [] : [irq],
-    );
-    if (unknown.length === 0) return;
-    this.#interrupts = networkInterrupts();
-    for (const irq of unknown) if (!this.#interrupts.has(irq)) this.#unknownIrqs.add(irq);
+    const seen = (reading?.received ?? []).map(({ device }) => device);
+    this.#capture?.forgetDevices(this.#names.refreshDevices(seen));
   }
 
   #enableStatistics(addon: Addon): { close(): void } | undefined {
@@ -252,6 +316,15 @@ export class Agent implements ServeSource {
       return undefined;
     }
   }
+}
+
+type ScriptReadings = ReadonlyMap<string, ScriptReading>;
+
+function irqsOf(reading: Reading | undefined, scripts: ScriptReadings | undefined): IrqKey[] {
+  const ofScripts = [...(scripts?.values() ?? [])].flatMap(({ latencies }) =>
+    latencies.flatMap(({ irq }) => (irq === undefined ? [] : [irq])),
+  );
+  return [...(reading?.irqs ?? []).map(({ irq }) => irq), ...ofScripts];
 }
 
 /** Told at start, once for each probe; a scrape only says that there is nothing to read. */
@@ -277,12 +350,6 @@ function budgets(config: Config): Record<string, number> {
   return Object.fromEntries(
     Object.entries(config.probes).map(([id, { budget_ns }]) => [id, budget_ns]),
   );
-}
-
-function deviceLabel(device: DeviceKey, names: ReadonlyMap<number, string>): string | undefined {
-  if (device === 'other_netns') return OTHER_NETNS;
-  if (device === 'overflow') return OVERFLOW;
-  return names.get(device);
 }
 
 /** One plain sentence for whatever kept the programs from being loaded at all. */

@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Addon, loadAddon } from '../capture/addon.ts';
+import { isBpfError } from '../capture/explain.ts';
 import { type CaptureOptions, openKernelCapture } from '../capture/kernel_capture.ts';
 import type { HookState } from '../capture/ladder.ts';
 import type { Reading } from '../capture/reading.ts';
@@ -34,17 +35,24 @@ export async function measure(
   const capture = openKernelCapture(addon, options);
   const observations: Observation[] = [];
   try {
-    capture.startRecords({
-      outlier: () => {},
-      observation: (observation) => {
-        observations.push(observation);
-      },
-    });
+    try {
+      capture.startRecords({
+        outlier: () => {},
+        observation: (observation) => {
+          observations.push(observation);
+        },
+      });
+    } catch (error) {
+      // Perf events may be denied where BPF is permitted; counters need none.
+      if (options.exact || !isBpfError(error)) throw error;
+    }
     const started = performance.now();
     await during();
     const seconds = (performance.now() - started) / 1000;
     // The last packets of `during` may still be on their way through a softirq.
     await sleep(20);
+    // Detached first: counters and stream then are of the same packets.
+    capture.detach();
     const reading = capture.read();
     capture.drain();
     return {

@@ -1,5 +1,6 @@
 // What a command hands to the agent once its command line is understood: plain, validated data.
 
+import type { Attach } from '../capture/hooks.ts';
 import type { ConfigFlags } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 
@@ -20,5 +21,14 @@ export interface RecordOptions {
 
 export interface ProbesOptions {
   readonly config: Config;
+  /** Try only this way of attaching. */
+  readonly rung?: Attach | 'bpftrace';
+  readonly json: boolean;
+}
+
+export interface TraceOptions {
+  /** Name of a bundled script, such as `packet_latency`. */
+  readonly script: string;
+  readonly durationMs: number;
   readonly json: boolean;
 }

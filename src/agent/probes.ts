@@ -1,18 +1,26 @@
 // `rxscope probes`: attaches everything for a moment and says how it went.
 
 import { loadAddon } from '../capture/addon.ts';
-import { openKernelCapture } from '../capture/kernel_capture.ts';
+import { forceRung, HOOKS } from '../capture/hooks.ts';
+import { type CaptureOptions, openKernelCapture } from '../capture/kernel_capture.ts';
+import type { Config } from '../config/schema.ts';
+import type { ProbeStatus } from '../metrics/self_families.ts';
 import { PROBES } from '../probes/index.ts';
 import { captureOptions, explain } from './agent.ts';
 import { colorsFor } from './colors.ts';
 import type { ProbesOptions } from './options.ts';
 import { renderProbes } from './render.ts';
+import { tryScripts } from './scripts.ts';
 import { probeStatuses } from './status.ts';
 
 /** Resolves to the exit code: 1 when a probe that is switched on is not up. */
-export async function listProbes({ config, json }: ProbesOptions): Promise<number> {
-  const settings = captureOptions(config, false);
-  const statuses = attachForAMoment(settings);
+export async function listProbes({ config, rung, json }: ProbesOptions): Promise<number> {
+  const backend = rung === undefined ? config.backend : rung === 'bpftrace' ? rung : 'libbpf';
+  const settings = {
+    ...captureOptions(config, false),
+    ...(rung === undefined || rung === 'bpftrace' ? {} : { hooks: forceRung(HOOKS, rung) }),
+  };
+  const statuses = await attachForAMoment(settings, backend);
   const rows = statuses.map((status) => {
     const probe = PROBES.find(({ id }) => id === status.id);
     const { from = '', to = '' } = probe ?? {};
@@ -29,7 +37,18 @@ export async function listProbes({ config, json }: ProbesOptions): Promise<numbe
   return statuses.every(({ id, up }) => up || !settings.probes.includes(id)) ? 0 : 1;
 }
 
-function attachForAMoment(settings: ReturnType<typeof captureOptions>) {
+async function attachForAMoment(
+  settings: CaptureOptions,
+  backend: Config['backend'],
+): Promise<readonly ProbeStatus[]> {
+  const wanted = settings.probes;
+  if (backend === 'bpftrace') return tryScripts(probeStatuses(wanted, []), wanted, true);
+  const statuses = byLibbpf(settings);
+  const missing = statuses.filter(({ id, up }) => !up && wanted.includes(id)).map(({ id }) => id);
+  return backend === 'auto' && missing.length > 0 ? tryScripts(statuses, missing, false) : statuses;
+}
+
+function byLibbpf(settings: CaptureOptions): ProbeStatus[] {
   try {
     const capture = openKernelCapture(loadAddon(), settings);
     capture.close();

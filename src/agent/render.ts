@@ -71,7 +71,7 @@ function renderProbe(record: ProbeRecord, colors: Colors): string {
 
 /** One line for each power of two between the lowest and the highest observation. */
 function drawHistogram(buckets: readonly number[], colors: Colors): string[] {
-  const rows: { lower: number; upper: number; n: number }[] = [];
+  const rows: Bar[] = [];
   for (let i = 0; i < buckets.length; i += 8) {
     const fine = i === 0 ? buckets.slice(0, 1) : buckets.slice(i - 7, i + 1);
     rows.push({
@@ -80,12 +80,28 @@ function drawHistogram(buckets: readonly number[], colors: Colors): string[] {
       n: fine.reduce((sum, n) => sum + n, 0),
     });
   }
+  return drawBars(rows, colors);
+}
+
+/** A bucket between two bounds in seconds. */
+export interface Bar {
+  readonly lower: number;
+  readonly upper: number;
+  readonly n: number;
+}
+
+/** A line each, from the first to the last that is not empty. */
+export function drawBars(
+  rows: readonly Bar[],
+  colors: Colors,
+  format: (bound: number) => string = formatSeconds,
+): string[] {
   const first = rows.findIndex(({ n }) => n > 0);
   const last = rows.findLastIndex(({ n }) => n > 0);
   if (first < 0) return [];
   const most = Math.max(...rows.map(({ n }) => n));
   return rows.slice(first, last + 1).map(({ lower, upper, n }) => {
-    const range = `${formatSeconds(lower)} … ${formatSeconds(upper)}`;
+    const range = `${format(lower)} … ${format(upper)}`;
     // What is there is seen: a bucket with one observation in a million still has a mark.
     const bar = n === 0 ? '' : '█'.repeat(Math.max(1, Math.round((n / most) * BAR_WIDTH)));
     return `  ${range.padStart(22)} │${colors.cyan(bar.padEnd(BAR_WIDTH))} ${n}`;

@@ -11,6 +11,7 @@ import { ListenError, listen } from '../serve/listen.ts';
 import { Agent } from './agent.ts';
 import { createLog } from './log.ts';
 import type { RunOptions } from './options.ts';
+import { dropPrivileges } from './privileges.ts';
 
 /** Time to answer what is in flight and to detach; a supervisor may kill what takes longer. */
 const SHUTDOWN_MS_MAX = 2000;
@@ -36,13 +37,25 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
-  agent.start();
+  if (!(await settled(agent))) {
+    await app.close();
+    await agent.stop();
+    return 0;
+  }
   if (config.strict && !everythingUp(agent)) {
     log.fatal('strict: a probe that was asked for is not up; see the lines above');
     await app.close();
-    agent.stop();
+    await agent.stop();
     return 1;
   }
+  dropPrivileges(
+    {
+      bpfStats: config.bpf_stats,
+      bpftrace: agent.usesBpftrace(),
+      configFile: flags.configFile,
+    },
+    log,
+  );
   warnOfOpenAddress(config, log);
 
   return new Promise((resolve) => {
@@ -54,7 +67,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
         process.off('SIGHUP', reload);
         if (err !== undefined) log.fatal({ err }, 'unexpected error');
         await app.close();
-        agent.stop();
+        await agent.stop();
         resolve(err === undefined ? 0 : 1);
       },
     );
@@ -77,6 +90,20 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
 function everythingUp(agent: Agent): boolean {
   const enabled = agent.enabledProbes();
   return agent.statuses().every(({ id, up }) => up || !enabled.includes(id));
+}
+
+/** Starts the agent. False when a signal came first: bpftrace takes a second or two to attach. */
+async function settled(agent: Agent): Promise<boolean> {
+  let stop = (): void => {};
+  const stopped = new Promise<false>((resolve) => {
+    stop = () => resolve(false);
+  });
+  process.once('SIGINT', stop);
+  process.once('SIGTERM', stop);
+  const result = await Promise.race([agent.start().then(() => true), stopped]);
+  process.off('SIGINT', stop);
+  process.off('SIGTERM', stop);
+  return result;
 }
 
 /** Takes over a new configuration, or keeps the old one and says why. Returns the one in effect. */

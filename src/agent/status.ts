@@ -1,5 +1,6 @@
 // Which probes stand and why not, from the states of their hooks. Pure.
 
+import type { ScriptStatus } from '../capture/bpftrace/backend.ts';
 import type { HookState } from '../capture/ladder.ts';
 import type { ProbeStatus, ProgramStatus } from '../metrics/self_families.ts';
 import { PROBES } from '../probes/index.ts';
@@ -18,12 +19,51 @@ export function probeStatuses(
     if (!enabled.includes(probe.id)) {
       return { id: probe.id, up: false, reason: 'switched off by the configuration', programs: [] };
     }
-    const programs = [...probe.hooks, ...probe.hooksOptional].flatMap((hook) => {
-      const state = states.find((candidate) => candidate.hook === hook);
-      return state === undefined ? [] : [programStatus(state)];
-    });
+    const programs = [...probe.hooks, ...probe.hooksOptional, ...probe.hooksExact].flatMap(
+      (hook) => {
+        const state = states.find((candidate) => candidate.hook === hook);
+        return state === undefined ? [] : [programStatus(state)];
+      },
+    );
     return { id: probe.id, ...standing(probe, programs, failure), programs };
   });
+}
+
+/**
+ * The same with the probes that bpftrace measures, or was to. `chosen` says that nothing else was
+ * tried; otherwise it stands in for libbpf, whose refusals are told too.
+ */
+export function withScripts(
+  statuses: readonly ProbeStatus[],
+  scripts: readonly ScriptStatus[],
+  chosen: boolean,
+): ProbeStatus[] {
+  return statuses.map((status) => {
+    const script = scripts.find(({ probe }) => probe === status.id);
+    return script === undefined ? status : scriptStatus(status, script, chosen);
+  });
+}
+
+function scriptStatus(before: ProbeStatus, script: ScriptStatus, chosen: boolean): ProbeStatus {
+  const { id } = before;
+  const { program, state, version } = script;
+  const tried = chosen ? [] : before.programs.flatMap(({ refusals }) => refusals);
+  const hook = 'script';
+  if (state.phase === 'up') {
+    const target = `${program} (bpftrace ${version})`;
+    const { attach } = state;
+    const stands = { hook, backend: 'bpftrace', program, attach, target, refusals: tried } as const;
+    const why = `measures by bpftrace, with less detail: ${before.reason}`;
+    return { id, up: true, reason: chosen ? '' : why, programs: [stands] };
+  }
+  const reason = state.phase === 'starting' ? 'bpftrace is starting' : state.reason;
+  const refusals = [...tried, `${program}: ${reason}`];
+  return {
+    id,
+    up: false,
+    reason: chosen ? reason : `${before.reason}; nor by bpftrace: ${reason}`,
+    programs: [{ hook, backend: 'bpftrace', refusals }],
+  };
 }
 
 function programStatus({ hook, rung, refusals }: HookState): ProgramStatus {
@@ -42,7 +82,9 @@ function standing(
     ({ hook, program }) => program === undefined && probe.hooks.includes(hook),
   );
   if (missing !== undefined) return { up: false, reason: lacking(missing) };
-  const partial = programs.find(({ program }) => program === undefined);
+  const partial = programs.find(
+    ({ hook, program }) => program === undefined && probe.hooksOptional.includes(hook),
+  );
   return {
     up: true,
     reason: partial === undefined ? '' : `measures with less detail: ${lacking(partial)}`,

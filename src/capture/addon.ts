@@ -25,7 +25,8 @@ export interface BpfError extends Error {
     | 'map'
     | 'layout'
     | 'events'
-    | 'cpus';
+    | 'cpus'
+    | 'capabilities';
   /** The program that was refused, when it is known. */
   readonly program?: string;
   /** The map that was refused, when it is known. */
@@ -130,6 +131,13 @@ export interface Addon {
   openObject(path: string): BpfObject;
   /** Keeps BPF_STATS_RUN_TIME on until closed or until the process ends. */
   enableStats(): { close(): void };
+  /**
+   * Takes from every thread, for good, all capabilities but those of `keep` (the kernel's numbers,
+   * one a byte), and the way to gain others by executing a program (no_new_privs). Threads created
+   * later have no more. Checked in /proc before it returns the number of threads, and whether the
+   * bounding set was lowered too, which takes CAP_SETPCAP.
+   */
+  dropCapabilities(keep: Uint8Array): { threads: number; boundingSet: boolean };
 }
 
 let cached: Addon | undefined;

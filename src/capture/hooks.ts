@@ -1,11 +1,12 @@
 // The kernel events that the probes hook, each with its ladder: the ways of attaching to it, the
 // truest and cheapest first. One program of a hook is loaded. No decision is taken here.
 
-/** How a program is attached. */
-export type Attach = 'tp_btf' | 'raw_tp' | 'tracepoint' | 'fentry' | 'kprobe';
+/** How a program can be attached. */
+export const ATTACHES = ['fentry', 'kprobe', 'tp_btf', 'raw_tp', 'tracepoint'] as const;
+export type Attach = (typeof ATTACHES)[number];
 
 export interface Rung {
-  /** Name of the program in bpf/rxscope.bpf.c. */
+  /** Name of the program in bpf/rxscope.bpf.c: `<hook>__<rung>`. */
   readonly program: string;
   readonly attach: Attach;
   /** The tracepoint or function, as the kernel calls it. */
@@ -17,13 +18,35 @@ export interface Hook {
   readonly rungs: readonly Rung[];
 }
 
-/** A tracepoint's three rungs. Typed pointers first; classic ones need tracefs and cost most. */
+/** Programs that reach memory through bpf_rdonly_cast (6.2) stand before those that copy it. */
+const CAST = '_cast';
+
+/** Does the rung's program use bpf_rdonly_cast? */
+export function casts({ program }: Rung): boolean {
+  return program.endsWith(CAST);
+}
+
+/** A tracepoint's rungs. Typed pointers first; classic ones need tracefs and cost most. */
 function tracepoint(hook: string, group: string, name: string): Rung[] {
   return [
     { program: `${hook}__tp_btf`, attach: 'tp_btf', target: name },
     { program: `${hook}__raw_tp`, attach: 'raw_tp', target: name },
     { program: `${hook}__tp`, attach: 'tracepoint', target: `${group}:${name}` },
   ];
+}
+
+/** A function's rungs: a call from its first instruction, else a breakpoint there. */
+function entry(hook: string, target: string): Rung[] {
+  return [
+    { program: `${hook}__fentry`, attach: 'fentry', target },
+    { program: `${hook}__kprobe`, attach: 'kprobe', target },
+  ];
+}
+
+/** Before a ladder, its first rung once more: the program of it that casts. */
+function orCast([first, ...others]: readonly Rung[]): Rung[] {
+  if (first === undefined) return [];
+  return [{ ...first, program: `${first.program}${CAST}` }, first, ...others];
 }
 
 /**
@@ -38,14 +61,37 @@ export const HOOKS: readonly Hook[] = [
   { name: 'irq_handler_entry', rungs: tracepoint('irq_handler_entry', 'irq', 'irq_handler_entry') },
   {
     name: 'data_ready',
+    // Kernels before 6.3 have no such tracepoint.
     rungs: [
-      ...tracepoint('data_ready', 'sock', 'sk_data_ready'),
-      // Kernels before 6.3 have no such tracepoint.
-      { program: 'data_ready__fentry', attach: 'fentry', target: 'sock_def_readable' },
-      { program: 'data_ready__kprobe', attach: 'kprobe', target: 'sock_def_readable' },
+      ...orCast(tracepoint('data_ready', 'sock', 'sk_data_ready')),
+      ...orCast(entry('data_ready', 'sock_def_readable')),
     ],
   },
   { name: 'drop', rungs: tracepoint('drop', 'skb', 'kfree_skb') },
-  { name: 'tcp_segment', rungs: tracepoint('tcp_segment', 'tcp', 'tcp_probe') },
-  { name: 'receive', rungs: tracepoint('receive', 'net', 'netif_receive_skb') },
+  // The functions that queue a packet name it and its socket; tcp_probe does nearly as much.
+  { name: 'udp_queue', rungs: entry('udp_queue', '__udp_enqueue_schedule_skb') },
+  { name: 'raw_queue', rungs: entry('raw_queue', '__sock_queue_rcv_skb') },
+  {
+    name: 'tcp_segment',
+    rungs: [
+      ...entry('tcp_segment', 'tcp_queue_rcv'),
+      ...tracepoint('tcp_segment', 'tcp', 'tcp_probe'),
+    ],
+  },
+  { name: 'tcp_data', rungs: orCast(entry('tcp_data', 'tcp_data_queue')) },
+  { name: 'receive', rungs: orCast(tracepoint('receive', 'net', 'netif_receive_skb')) },
 ];
+
+/**
+ * The ladders for `rxscope probes --try`: only this way of attaching, where it can be. With a way to
+ * attach to tracepoints, all hooks stand on it and functions are left out; with one to attach to
+ * functions, hooks that have no function keep their usual ladder.
+ */
+export function forceRung(hooks: readonly Hook[], attach: Attach): Hook[] {
+  const isFunction = attach === 'fentry' || attach === 'kprobe';
+  return hooks.flatMap((hook) => {
+    const rungs = hook.rungs.filter((rung) => rung.attach === attach);
+    if (rungs.length > 0) return [{ ...hook, rungs }];
+    return isFunction ? [hook] : [];
+  });
+}

@@ -2,6 +2,7 @@
 // It owns the BPF object and its ring buffer; it knows no metric, no device name and no wall clock.
 
 import { statSync } from 'node:fs';
+import { version } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { PROBES } from '../probes/index.ts';
 import type { Probe } from '../probes/probe.ts';
@@ -69,7 +70,7 @@ export function openKernelCapture(addon: Addon, options: CaptureOptions): Kernel
 }
 
 function usesHook(probe: Probe, hook: string): boolean {
-  return probe.hooks.includes(hook) || probe.hooksOptional.includes(hook);
+  return [...probe.hooks, ...probe.hooksOptional, ...probe.hooksExact].includes(hook);
 }
 
 function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject {
@@ -79,6 +80,7 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
       object.setConst(`${id}_on`, Uint8Array.of(options.probes.includes(id) ? 1 : 0));
     }
     object.setConst('exact', Uint8Array.of(options.exact ? 1 : 0));
+    object.setConst('preempt_rt', Uint8Array.of(version().includes('PREEMPT_RT') ? 1 : 0));
     object.setConst('own_netns', u32(statSync('/proc/self/ns/net').ino));
     object.setConst('device_mask', u32(options.devices - 1));
     object.setMaxEntries('cpus', shape.cpus);
@@ -253,6 +255,16 @@ export class KernelCapture {
   /** Delivers what is in the rings now. */
   drain(): void {
     this.#reader?.drain();
+  }
+
+  /**
+   * Ends the measurement: what begins one first, then what ends it. Counters and records stay
+   * readable, and no longer change. Harmless twice.
+   */
+  detach(): void {
+    for (const { rung } of [...this.states].reverse()) {
+      if (rung !== undefined) this.#object?.detach(rung.program);
+    }
   }
 
   /** Run time and runs of the attached programs; zeros while BPF statistics are off. */

@@ -1,6 +1,6 @@
 // Climbs the attachment ladder: for each hook the best rung that this kernel accepts, found by
 // trying. One refused program never takes another hook down; an object is loaded whole or not at
-// all, so each refusal means closing it and trying again with that hook one rung lower.
+// all, so each refusal means closing it and trying again with that hook on a lower rung.
 
 import type { BpfError, BpfObject } from './addon.ts';
 import { explainObject, explainRung, isBpfError } from './explain.ts';
@@ -52,6 +52,20 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
         : { hook: hook.name, rung, refusals: why };
     });
 
+  /** Finds the hook's next rung that is accepted when it is tried alone, which is quick. */
+  const settle = (hook: Hook): void => {
+    for (let rung = rungOf(hook); rung !== undefined; rung = rungOf(hook)) {
+      const object = open();
+      const refused = tryAll(object, () => {}, new Map([[rung.program, hook]]));
+      object.close();
+      if (refused === undefined) return;
+      refuse(hook, rung, refused);
+    }
+  };
+
+  // Each refusal below costs loading all the others again. Functions are what is refused most.
+  for (const hook of hooks)
+    if (hook.rungs[0] !== undefined && isFunction(hook.rungs[0])) settle(hook);
   // Each turn of the loop takes one hook one rung down, so it ends.
   for (;;) {
     const standing = hooks.filter((hook) => rungOf(hook) !== undefined);
@@ -69,12 +83,17 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
     const rung = hook && rungOf(hook);
     if (hook !== undefined && rung !== undefined) {
       refuse(hook, rung, refused);
+      settle(hook);
       continue;
     }
     // Not about one program: no rung of any hook would fare better.
     const none = hooks.map(({ name }) => ({ hook: name, refusals: refusals.get(name) ?? [] }));
     return { states: none, failure: explainObject(refused) };
   }
+}
+
+function isFunction({ attach }: Rung): boolean {
+  return attach === 'fentry' || attach === 'kprobe';
 }
 
 /** Loads and attaches the wanted programs, in order. Returns the first refusal. */

@@ -47,14 +47,25 @@ export const FATES = [
   'no_socket',
   'no_payload',
   'tcp_not_ready',
+  'out_of_order',
   'fragment',
   'other_protocol',
   'not_queued',
+  'queued_by_other_cpu',
   'table_full',
 ] as const;
 
-/** In the order of enum flaw in bpf/state.h. */
-const FLAWS = ['clock', 'socket_backlog', 'outside_softirq', 'attached_midway'] as const;
+/** In the order of enum flaw in bpf/state.h: the first, then one for each of enum origin. */
+const FLAWS = [
+  'clock',
+  'outside_softirq',
+  'socket_backlog',
+  'threaded_napi',
+  'busy_poll',
+  'attached_midway',
+] as const;
+/** FLAWS of bpf/state.h: room for the next power of two of origins. */
+const FLAWS_ALL = 9;
 
 /** In the order of enum probe_index in bpf/state.h. */
 export const PROBE_INDEX = ['irq_to_softirq', 'softirq_to_socket', 'receive_to_socket'] as const;
@@ -140,9 +151,8 @@ export function assemble(memory: Memory, layouts: Layouts, shape: Shape, tcp: Tc
       const device = deviceKey(slot, state[at.deviceKeys + slot - DEVICE_FIRST] ?? 0);
       if (device === undefined) continue;
       const count = readU64(state, at.received + slot * 2);
-      // A device that received nothing has no latencies either.
-      if (count === 0) continue;
-      received.set(device, (received.get(device) ?? 0) + count);
+      // This CPU may have delivered for a process what others received.
+      if (count > 0) received.set(device, (received.get(device) ?? 0) + count);
       for (const [kind, probe] of (['softirq_to_socket', 'receive_to_socket'] as const).entries()) {
         for (const [p, protocol] of PROTOCOLS.entries()) {
           const histogram = decode(first + (slot * 2 + kind) * PROTOCOLS.length + p);
@@ -160,7 +170,7 @@ export function assemble(memory: Memory, layouts: Layouts, shape: Shape, tcp: Tc
     }
     accumulate(fates, state, at.fates);
     for (const [i, counts] of flaws.entries())
-      accumulate(counts, state, at.flaws + i * FLAWS.length * 2);
+      accumulate(counts, state, at.flaws + i * FLAWS_ALL * 2);
     accumulate(events, state, at.events);
     accumulate(eventsLost, state, at.eventsLost);
     alreadyRaised += readU64(state, at.alreadyRaised);

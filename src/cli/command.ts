@@ -2,7 +2,9 @@
 // Options carry no default of commander's: a flag that is not given must not override the file.
 
 import type { Command } from 'commander';
-import type { ProbesOptions, RecordOptions, RunOptions } from '../agent/options.ts';
+import type { ProbesOptions, RecordOptions, RunOptions, TraceOptions } from '../agent/options.ts';
+import { checkDuration } from '../config/duration.ts';
+import { gotExpected } from '../config/problem.ts';
 import { PROBES } from '../probes/index.ts';
 import type { CliIo } from './io.ts';
 
@@ -11,6 +13,7 @@ export interface Actions {
   runAgent(options: RunOptions): Promise<number>;
   recordOnce(options: RecordOptions): Promise<number>;
   listProbes(options: ProbesOptions): Promise<number>;
+  traceOnce(options: TraceOptions): Promise<number>;
 }
 
 export interface CliContext {
@@ -37,6 +40,29 @@ export function withProbe(command: Command): Command {
     `only this probe; may be given several times: ${ids} (default: those the file enables)`,
     (id: string, previous: readonly string[] = []) => [...previous, id],
   );
+}
+
+const DURATION_DEFAULT = '10s';
+/** Shorter, and attaching the programs takes longer than measuring. */
+const DURATION_MIN_NS = 100_000_000;
+/** An hour: who wants to measure for longer wants `rxscope run`. */
+const DURATION_MAX_NS = 3_600_000_000_000;
+
+export function withDuration(command: Command): Command {
+  return command.option(
+    '--duration <time>',
+    `how long to measure, such as 500ms or 60s (default: ${DURATION_DEFAULT})`,
+  );
+}
+
+/** The value of `--duration`, or what is wrong with it. */
+export function durationOf(
+  text = DURATION_DEFAULT,
+): { readonly ms: number } | { readonly problem: string } {
+  const duration = checkDuration(text, DURATION_MIN_NS, DURATION_MAX_NS);
+  return 'ns' in duration
+    ? { ms: duration.ns / 1e6 }
+    : { problem: `--duration: ${gotExpected(text, duration.expected)}` };
 }
 
 /** Examples at the end of a command's help: the line to type and what it does. */

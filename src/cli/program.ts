@@ -11,6 +11,7 @@ import { type CliIo, processIo } from './io.ts';
 import { probesCommand } from './probes.ts';
 import { recordCommand } from './record.ts';
 import { runCommand } from './run.ts';
+import { traceCommand } from './trace.ts';
 
 /** Runs one command line (without `node` and the script) and resolves to the exit code. */
 export async function runCli(
@@ -31,6 +32,7 @@ export async function runCli(
     .addCommand(runCommand(context))
     .addCommand(recordCommand(context))
     .addCommand(probesCommand(context))
+    .addCommand(traceCommand(context))
     .addCommand(checkConfigCommand(context))
     .addHelpText('after', EXAMPLES);
   for (const command of [program, ...program.commands]) {
@@ -58,6 +60,7 @@ const EXAMPLES = `${examples([
   ['rxscope run', 'measure until stopped; metrics at http://127.0.0.1:10750/metrics'],
   ['rxscope record --duration 30s', 'measure once and print quantiles'],
   ['rxscope probes', 'what can be measured on this host, and why not the rest'],
+  ['rxscope trace packet_latency', 'look closer with one of the bundled bpftrace scripts'],
   ['rxscope check-config rxscope.yaml', 'every problem of a configuration file'],
 ])}
 
@@ -68,6 +71,7 @@ const agentActions: Actions = {
   runAgent: async (options) => (await import('../agent/run.ts')).runAgent(options),
   recordOnce: async (options) => (await import('../agent/record.ts')).recordOnce(options),
   listProbes: async (options) => (await import('../agent/probes.ts')).listProbes(options),
+  traceOnce: async (options) => (await import('../agent/trace.ts')).traceOnce(options),
 };
 
 /** Commander's message as one line that says what is wrong, and one that says what to do. */

@@ -47,7 +47,7 @@ export function runCommand({ actions, exit }: CliContext): Command {
       '--log.format <format>',
       `json, pretty, or auto: pretty on a terminal (default: ${log.format})`,
     )
-    .option('--backend <name>', `auto or libbpf (default: ${backend})`)
+    .option('--backend <name>', `auto, libbpf or bpftrace (default: ${backend})`)
     .option(
       '--profile <name>',
       `budgets for ${PROFILE_NAMES.join(', ')}; those in the file win (default: none)`,

@@ -20,10 +20,8 @@ const settings = section({
   /** Sets the budgets that the file does not state; see profiles.ts. */
   profile: oneOf(PROFILE_NAMES).optional(),
   probes: section(Object.fromEntries(PROBES.map((probe) => [probe.id, probeSection()]))),
-  /** `auto` takes libbpf, the only one so far. */
-  backend: oneOf(['auto', 'libbpf'], { bpftrace: 'bpftrace comes with a later release' }).default(
-    'auto',
-  ),
+  /** `auto` takes libbpf, and bpftrace for a probe that libbpf cannot measure here. */
+  backend: oneOf(['auto', 'libbpf', 'bpftrace']).default('auto'),
   labels: section({
     /** A histogram for each CPU; `auto`: only while the series stay under `series_max`. */
     cpu: oneOf(['auto', 'always', 'never']).default('auto'),
@@ -155,17 +153,11 @@ function probeSection() {
   });
 }
 
-function oneOf<const Words extends readonly string[]>(
-  words: Words,
-  /** Words that will be, or were, accepted, and what to say to who uses them. */
-  refused: Readonly<Record<string, string>> = {},
-) {
+function oneOf<const Words extends readonly string[]>(words: Words) {
   return z.enum(words, {
     error: ({ input }) => {
       const message = gotExpected(input, alternatives(words));
-      if (typeof input !== 'string') return message;
-      const why = Object.hasOwn(refused, input) ? `: ${refused[input]}` : undefined;
-      return `${message}${why ?? didYouMean(input, words)}`;
+      return typeof input === 'string' ? `${message}${didYouMean(input, words)}` : message;
     },
   });
 }

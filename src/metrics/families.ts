@@ -13,6 +13,12 @@ import {
   toNative,
 } from '../stages/histogram.ts';
 import type { Exemplar, Family, HistogramSample, Labels, ScalarSample } from './model.ts';
+import {
+  packetScript,
+  type ScriptContext,
+  scriptLatencyFamily,
+  scriptReceived,
+} from './script_families.ts';
 
 /** What turns the kernel's numbers into names, and how much of it is shown. */
 export interface FamilyContext {
@@ -34,6 +40,8 @@ export interface FamilyContext {
   readonly seriesMax: number;
   /** Label sets dropped so far, by family: kept by the caller, raised here. */
   readonly dropped: Map<string, Set<string>>;
+  /** The probes that bpftrace measures. */
+  readonly scripts?: ScriptContext;
 }
 
 /** With a label for each CPU, a family may have so many label sets: 2,048 classic series. */
@@ -51,14 +59,18 @@ interface Row {
 
 /** Latencies, budgets, received packets and the books. */
 export function packetFamilies(reading: Reading | undefined, context: FamilyContext): Family[] {
-  const rows = new Map(context.probes.map((probe) => [probe.id, rowsOf(probe, reading, context)]));
+  const { scripts } = context;
+  const script = scripts === undefined ? undefined : packetScript(scripts);
+  // What bpftrace's scripts cannot know, how many were over budget, is left out and not guessed.
+  const exact = context.probes.filter(({ id }) => scripts?.readings.has(id) !== true);
+  const rows = new Map(exact.map((probe) => [probe.id, rowsOf(probe, reading, context)]));
   return [
-    ...context.probes.map((probe) => latencyFamily(probe, rows.get(probe.id) ?? [], context)),
+    ...context.probes.map((probe) => probeFamily(probe, rows.get(probe.id) ?? [], context)),
     {
       type: 'counter',
       name: 'rxscope_over_budget_total',
       help: 'Observations longer than the budget of their probe, counted exactly in the kernel.',
-      samples: context.probes.flatMap((probe) => overBudget(probe.id, rows.get(probe.id) ?? [])),
+      samples: exact.flatMap((probe) => overBudget(probe.id, rows.get(probe.id) ?? [])),
     },
     {
       type: 'gauge',
@@ -73,30 +85,35 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
       type: 'counter',
       name: 'rxscope_received_packets_total',
       help: 'Packets that entered netif_receive_skb. Per packet probe: received = observed + unmatched + pending.',
-      samples: receivedSamples(reading, context),
+      samples:
+        scripts === undefined || script === undefined
+          ? receivedSamples(reading, context)
+          : scriptReceived(script, context.devices, scripts),
     },
     {
       type: 'counter',
       name: 'rxscope_unmatched_total',
       help: 'What a probe saw and could not use, by the real event behind it.',
       samples: context.probes.flatMap(({ id }) =>
-        Object.entries(reading?.unmatched[id] ?? {}).map(([cause, value]) => ({
-          labels: { probe: id, cause },
-          value,
-        })),
+        Object.entries(scripts?.readings.get(id)?.unmatched ?? reading?.unmatched[id] ?? {}).map(
+          ([cause, value]) => ({
+            labels: { probe: id, cause },
+            value,
+          }),
+        ),
       ),
     },
     {
       type: 'gauge',
       name: 'rxscope_pending_packets',
       help: 'Packets received whose end is still open: on a socket backlog, or in a batch under way.',
-      samples: [{ labels: {}, value: reading?.pending ?? 0 }],
+      samples: [{ labels: {}, value: (script ?? reading)?.pending ?? 0 }],
     },
     {
       type: 'counter',
       name: 'rxscope_deliveries_without_start_total',
       help: 'Times that a socket was told of data which no packet under way on that CPU explains: queued for another CPU, a further copy, a merged packet.',
-      samples: [{ labels: {}, value: reading?.deliveriesWithoutStart ?? 0 }],
+      samples: [{ labels: {}, value: (script ?? reading)?.deliveriesWithoutStart ?? 0 }],
     },
   ];
 }
@@ -146,6 +163,23 @@ function packetRow(row: PacketLatency, context: FamilyContext): Row[] {
   return [{ labels: { device, protocol: row.protocol }, cpu: row.cpu, histogram: row.histogram }];
 }
 
+function probeFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
+  const { scripts } = context;
+  const reading = scripts?.readings.get(probe.id);
+  if (scripts === undefined || reading === undefined) return latencyFamily(probe, rows, context);
+  const name = `rxscope_${probe.id}_seconds`;
+  const admit = (samples: number, key: string): boolean => admitted(name, samples, key, context);
+  return scriptLatencyFamily(probe, reading, knownLabels(probe, context), scripts, admit);
+}
+
+/** Is there room for one more label set? What there is none for is counted, once each. */
+function admitted(name: string, samples: number, key: string, context: FamilyContext): boolean {
+  if (samples < context.seriesMax) return true;
+  const dropped = context.dropped.get(name) ?? new Set();
+  if (dropped.size < DROPPED_NAMES_MAX) context.dropped.set(name, dropped.add(key));
+  return false;
+}
+
 function latencyFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
   const name = `rxscope_${probe.id}_seconds`;
   const groups = group(rows, ({ labels, cpu }) =>
@@ -153,11 +187,7 @@ function latencyFamily(probe: Probe, rows: readonly Row[], context: FamilyContex
   );
   const samples: HistogramSample[] = [];
   for (const [key, { labels, histogram }] of groups) {
-    if (samples.length >= context.seriesMax) {
-      const dropped = context.dropped.get(name) ?? new Set();
-      if (dropped.size < DROPPED_NAMES_MAX) context.dropped.set(name, dropped.add(key));
-      continue;
-    }
+    if (!admitted(name, samples.length, key, context)) continue;
     samples.push({
       labels,
       sum: histogram.sumNs / 1e9,

@@ -17,6 +17,8 @@ export interface ProbeStatus {
 
 export interface ProgramStatus {
   readonly hook: string;
+  /** What loaded it; libbpf unless said. */
+  readonly backend?: 'bpftrace';
   /** Undefined when no rung was accepted. */
   readonly program?: string;
   readonly attach?: string;
@@ -66,10 +68,10 @@ export function selfFamilies(input: SelfInput): Family[] {
       name: 'rxscope_probe_info',
       help: 'The programs behind each probe and how they are attached.',
       samples: probes.flatMap(({ id, programs }) =>
-        programs.flatMap(({ program, attach }) =>
+        programs.flatMap(({ program, attach, backend = 'libbpf' }) =>
           program === undefined || attach === undefined
             ? []
-            : [{ labels: { probe: id, program, backend: 'libbpf', attach }, value: 1 }],
+            : [{ labels: { probe: id, program, backend, attach }, value: 1 }],
         ),
       ),
     },

@@ -11,6 +11,7 @@ export const irqToSoftirq: Probe = {
   budget_ns: 100_000,
   hooks: ['irq_handler_entry', 'irq_handler_exit', 'softirq_raise', 'softirq_entry'],
   hooksOptional: [],
+  hooksExact: [],
   reading:
     'High when softirqs are held up: interrupts off, a real-time task, ksoftirqd behind other tasks. Look at /proc/softirqs and at what runs on that CPU.',
 };

@@ -19,6 +19,8 @@ export interface Probe {
   readonly hooks: readonly string[];
   /** Hooks that make it more complete; without them it still measures. */
   readonly hooksOptional: readonly string[];
+  /** Hooks on functions that name more causes where a kernel allows them; their lack is no defect. */
+  readonly hooksExact: readonly string[];
   /** What a high value usually comes from, and what to look at: one or two sentences. */
   readonly reading: string;
 }

@@ -11,6 +11,7 @@ export const receiveToSocket: Probe = {
   budget_ns: 100_000,
   hooks: ['softirq_entry', 'softirq_exit', 'receive', 'data_ready'],
   hooksOptional: ['tcp_segment', 'drop'],
+  hooksExact: ['udp_queue', 'raw_queue', 'tcp_data'],
   reading:
     'High with long netfilter rule lists, route look-ups, or a process that holds the socket lock. Count rules; look at lock waits; spread readers with SO_REUSEPORT.',
 };

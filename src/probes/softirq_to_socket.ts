@@ -11,6 +11,7 @@ export const softirqToSocket: Probe = {
   budget_ns: 500_000,
   hooks: ['softirq_entry', 'softirq_exit', 'receive', 'data_ready'],
   hooksOptional: ['tcp_segment', 'drop'],
+  hooksExact: ['udp_queue', 'raw_queue', 'tcp_data'],
   reading:
     'High while receive_to_socket is low: large batches. Look at NAPI budget, GRO, time_squeeze, and queues that share one CPU.',
 };

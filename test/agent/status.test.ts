@@ -1,7 +1,8 @@
 // Which probes stand and why not, from the states of their hooks.
 
 import { describe, expect, test } from 'vitest';
-import { probeStatuses } from '../../src/agent/status.ts';
+import { probeStatuses, withScripts } from '../../src/agent/status.ts';
+import type { ScriptStatus } from '../../src/capture/bpftrace/backend.ts';
 import { type Attach, HOOKS } from '../../src/capture/hooks.ts';
 import type { HookState } from '../../src/capture/ladder.ts';
 import { PROBES } from '../../src/probes/index.ts';
@@ -96,4 +97,59 @@ test('what kept everything from being tried is the reason of every enabled probe
     [false, 'cannot load the native addon'],
     [false, 'cannot load the native addon'],
   ]);
+});
+
+describe('a probe that is left to bpftrace', () => {
+  const refusedOnes = probeStatuses(ALL, [], 'EPERM: not permitted');
+  const script = (state: ScriptStatus['state']): ScriptStatus => ({
+    probe: 'receive_to_socket',
+    program: 'receive_to_socket.bt',
+    version: '0.17.0',
+    state,
+  });
+
+  test('is up when its script is, and says why it is not libbpf that measures', () => {
+    const up = withScripts(refusedOnes, [script({ phase: 'up', attach: 'tracepoint' })], false);
+    expect(up[2]).toEqual({
+      id: 'receive_to_socket',
+      up: true,
+      reason: 'measures by bpftrace, with less detail: EPERM: not permitted',
+      programs: [
+        {
+          hook: 'script',
+          backend: 'bpftrace',
+          program: 'receive_to_socket.bt',
+          attach: 'tracepoint',
+          target: 'receive_to_socket.bt (bpftrace 0.17.0)',
+          refusals: [],
+        },
+      ],
+    });
+    expect(up.slice(0, 2)).toEqual(refusedOnes.slice(0, 2));
+  });
+
+  test('by choice is up without a reason', () => {
+    const [, , status] = withScripts(
+      refusedOnes,
+      [script({ phase: 'up', attach: 'kprobe' })],
+      true,
+    );
+    expect(status).toMatchObject({ up: true, reason: '', programs: [{ attach: 'kprobe' }] });
+  });
+
+  test.each([
+    { state: { phase: 'down', reason: 'no tracefs' }, chosen: true, reason: 'no tracefs' },
+    {
+      state: { phase: 'down', reason: 'no tracefs' },
+      chosen: false,
+      reason: 'EPERM: not permitted; nor by bpftrace: no tracefs',
+    },
+    { state: { phase: 'starting' }, chosen: true, reason: 'bpftrace is starting' },
+    { state: { phase: 'restarting', reason: 'killed' }, chosen: true, reason: 'killed' },
+  ] as const)('is not up while its script is $state.phase', ({ state, chosen, reason }) => {
+    const [, , status] = withScripts(refusedOnes, [script(state)], chosen);
+    expect(status).toMatchObject({ up: false, reason });
+    expect(status?.programs[0]?.attach).toBeUndefined();
+    expect(status?.programs[0]?.refusals.at(-1)).toMatch(/^receive_to_socket\.bt: /);
+  });
 });

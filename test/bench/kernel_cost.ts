@@ -8,6 +8,7 @@ import { captureOptions } from '../../src/agent/agent.ts';
 import { loadAddon } from '../../src/capture/addon.ts';
 import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
+import { PROBES } from '../../src/probes/index.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
 import { openProgram } from './bpf_program.ts';
 import { startBpftrace } from './bpftrace.ts';
@@ -155,7 +156,10 @@ function difference(
 function startOurs(): Contender {
   const capture = openKernelCapture(loadAddon(), captureOptions(effectiveConfig(), false));
   capture.startRecords({ outlier: () => {}, observation: () => {} });
-  const missing = capture.states.filter(({ rung }) => rung === undefined);
+  const needed = new Set(
+    PROBES.flatMap(({ hooks, hooksOptional }) => [...hooks, ...hooksOptional]),
+  );
+  const missing = capture.states.filter(({ hook, rung }) => !rung && needed.has(hook));
   if (missing.length > 0) {
     capture.close();
     throw new Error(`cannot attach: ${JSON.stringify(missing)}`);

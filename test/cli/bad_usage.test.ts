@@ -207,11 +207,17 @@ const VALUES: readonly Row[] = [
     lines: ['--web.max-requests: got "forty", expected a whole number from 1 to 1000'],
   },
   {
-    title: 'the backend of a later release',
-    argv: ['run', '--backend', 'bpftrace'],
+    title: 'an unknown rung',
+    argv: ['probes', '--try', 'kprob'],
     lines: [
-      '--backend: got "bpftrace", expected auto or libbpf: bpftrace comes with a later release',
+      "rxscope probes: option '--try <rung>' argument 'kprob' is invalid. expected fentry, kprobe, tp_btf, raw_tp, tracepoint or bpftrace; did you mean kprobe?",
+      'See `rxscope probes --help`.',
     ],
+  },
+  {
+    title: 'an unknown backend',
+    argv: ['run', '--backend', 'bpftrac'],
+    lines: ['--backend: got "bpftrac", expected auto, libbpf or bpftrace; did you mean bpftrace?'],
   },
   {
     title: 'an unknown profile',
@@ -294,6 +300,7 @@ describe('a command line is refused with its exact message:', () => {
       run: [],
       record: [],
       probes: [],
+      trace: [],
     });
   });
 });
@@ -317,6 +324,7 @@ describe('a bad configuration file is refused', () => {
       run: [],
       record: [],
       probes: [],
+      trace: [],
     });
   });
 

@@ -1,7 +1,12 @@
 // Runs a command line in this process, with its output captured and the agent's actions recorded.
 
 import pc from 'picocolors';
-import type { ProbesOptions, RecordOptions, RunOptions } from '../../src/agent/options.ts';
+import type {
+  ProbesOptions,
+  RecordOptions,
+  RunOptions,
+  TraceOptions,
+} from '../../src/agent/options.ts';
 import type { Actions } from '../../src/cli/command.ts';
 import { runCli } from '../../src/cli/program.ts';
 
@@ -13,6 +18,7 @@ export interface Outcome {
   readonly run: readonly RunOptions[];
   readonly record: readonly RecordOptions[];
   readonly probes: readonly ProbesOptions[];
+  readonly trace: readonly TraceOptions[];
 }
 
 /** `act` is what every action does; it resolves to the exit code. */
@@ -26,6 +32,7 @@ export async function cli(
   const run: RunOptions[] = [];
   const record: RecordOptions[] = [];
   const probes: ProbesOptions[] = [];
+  const trace: TraceOptions[] = [];
   const actions: Actions = {
     runAgent: (options) => {
       run.push(options);
@@ -37,6 +44,10 @@ export async function cli(
     },
     listProbes: (options) => {
       probes.push(options);
+      return act();
+    },
+    traceOnce: (options) => {
+      trace.push(options);
       return act();
     },
   };
@@ -51,5 +62,5 @@ export async function cli(
     errColors: pc.createColors(colors),
   };
   const code = await runCli(argv, io, actions);
-  return { code, out, err, run, record, probes };
+  return { code, out, err, run, record, probes, trace };
 }

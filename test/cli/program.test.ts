@@ -152,14 +152,15 @@ describe('help', () => {
   test('names every command, with examples', async () => {
     const { code, out, err } = await cli(['--help']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    for (const command of ['run', 'record', 'probes', 'check-config']) {
+    for (const command of ['run', 'record', 'probes', 'trace', 'check-config']) {
       expect(out).toMatch(new RegExp(`^ {2}${command} `, 'm'));
       expect(out).toContain(`rxscope ${command}`);
     }
     expect(out).not.toMatch(/\b(top|doctor)\b/);
   });
 
-  test.each(['run', 'record', 'probes', 'check-config'])('of %s has examples', async (command) => {
+  const COMMANDS = ['run', 'record', 'probes', 'trace', 'check-config'];
+  test.each(COMMANDS)('of %s has examples', async (command) => {
     const { code, out } = await cli([command, '--help']);
     expect(code).toBe(0);
     expect(out).toContain(`Usage: rxscope ${command} `);

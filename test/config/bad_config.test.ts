@@ -145,16 +145,9 @@ const SETTINGS: readonly Row[] = [
     problems: ['profile: got nothing, expected hft, gaming, voip or web'],
   },
   {
-    title: 'the backend of a later release',
-    yaml: 'backend: bpftrace\n',
-    problems: [
-      'backend: got "bpftrace", expected auto or libbpf: bpftrace comes with a later release',
-    ],
-  },
-  {
     title: 'an unknown backend',
     yaml: 'backend: libpbf\n',
-    problems: ['backend: got "libpbf", expected auto or libbpf; did you mean libbpf?'],
+    problems: ['backend: got "libpbf", expected auto, libbpf or bpftrace; did you mean libbpf?'],
   },
   {
     title: 'a label choice as a boolean',

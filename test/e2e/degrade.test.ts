@@ -150,5 +150,5 @@ test('without the addon `rxscope --help` and `rxscope check-config` work as ever
 function expectPlain(text: string, pattern: RegExp): void {
   expect(text).toMatch(pattern);
   expect(text).not.toMatch(/\n|\bat .*:\d+:\d+/);
-  expect(text.length).toBeLessThan(300);
+  expect(text.length).toBeLessThan(400);
 }

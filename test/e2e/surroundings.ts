@@ -24,23 +24,38 @@ export function after(mounts: readonly Mount[], command = RXSCOPE): readonly str
   return ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', ...command];
 }
 
+/** A program of the checkout, as this user. */
+export interface AsNobody {
+  /** Such as `CAP_BPF`; all others are out of reach too. */
+  readonly capabilities?: readonly string[];
+  readonly script?: string;
+  readonly mounts?: readonly Mount[];
+}
+
 /**
- * rxscope as nobody, without any capability. The checkout and Node are seen at places below
- * `folder`, for where they are may be closed to nobody.
+ * rxscope, or a script, as nobody. The checkout and Node are seen at places below `folder`, for
+ * where they are may be closed to nobody.
  */
-export function asNobody(folder: string): readonly string[] {
+export function asNobody(folder: string, options: AsNobody = {}): readonly string[] {
+  const { capabilities = [], script = 'dist/cli/main.js', mounts = [] } = options;
   const node = join(folder, 'node');
   const checkout = join(folder, 'checkout');
   chmodSync(folder, 0o755);
   mkdirSync(checkout, { recursive: true });
   writeFileSync(node, '');
+  const list = ['-all', ...capabilities.map((name) => `+${name.slice(4).toLowerCase()}`)].join();
   const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
-  const powerless = ['--bounding-set=-all', '--inh-caps=-all'];
+  const sets = [`--bounding-set=${list}`, `--inh-caps=${list}`, `--ambient-caps=${list}`];
   return after(
-    [replacing(checkout, ROOT), replacing(node, process.execPath)],
-    ['setpriv', ...nobody, ...powerless, node, join(checkout, 'dist/cli/main.js')],
+    [...mounts, replacing(checkout, ROOT), replacing(node, process.execPath)],
+    ['setpriv', ...nobody, ...sets, node, join(checkout, script)],
   );
 }
+
+const TRACING = '/sys/kernel/tracing';
+
+/** Where classic tracepoints are. Not twice on the same place, hence what lies between. */
+export const TRACEFS: readonly Mount[] = [hiding(TRACING), ['-t', 'tracefs', 'none', TRACING]];
 
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;

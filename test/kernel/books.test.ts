@@ -131,11 +131,14 @@ test('datagrams for a port that nobody has are counted as no_socket', async () =
 
 describe('packets that arrive in lists, as drivers with GRO deliver them', () => {
   beforeAll(() => {
-    // With GRO on, a veth device polls by NAPI and hands over lists (netif_receive_skb_list).
+    // With GRO on, a veth device polls by NAPI and hands over lists (netif_receive_skb_list): what its
+    // other end has not segmented.
     lab.exec(lab.receiver, 'ethtool', '-K', 'vb', 'gro', 'on');
+    lab.exec(lab.sender, 'ethtool', '-K', 'va', 'tso', 'off');
   });
   afterAll(() => {
     lab.exec(lab.receiver, 'ethtool', '-K', 'vb', 'gro', 'off');
+    lab.exec(lab.sender, 'ethtool', '-K', 'va', 'tso', 'on');
   });
 
   test('100003 UDP datagrams are each matched with their own delivery', async () => {

@@ -3,29 +3,32 @@
 # read-only and the guest lays a tmpfs over it, so nothing that the command writes stays.
 # Software emulation, x86-64, as root. Good for what happens, never for how fast it happens.
 #
-#   guest.sh [-t SECONDS] [-q QEMU_ARGUMENTS] SERIES -- COMMAND [ARGUMENT...]
+#   guest.sh [-t SECONDS] [-k KERNEL_ARGUMENTS] [-q QEMU_ARGUMENTS] SERIES -- COMMAND [ARGUMENT...]
 #
-# SERIES is a Debian kernel image by its version, and flavour if it has one: 6.12, 6.1-cloud. The
-# newest such image of the suites that apt knows is downloaded and kept in /var/cache/rxscope-guest
-# (or $RXSCOPE_GUEST_CACHE, also on the root file system). COMMAND runs in the current folder.
+# SERIES is a Debian kernel image by its version, and flavour if it has one: 6.12, 6.1-cloud, 6.1-rt.
+# The newest such image of the suites that apt knows is downloaded and kept in
+# /var/cache/rxscope-guest (or $RXSCOPE_GUEST_CACHE, also on the root file system). SUITE:SERIES
+# takes it from another suite of Debian: sid:7.2-cloud. COMMAND runs in the current folder; without
+# one, only the kernel is made ready.
 # Exit status: COMMAND's; 124 time is up; 125 COMMAND never started; 126 the guest died under it.
 set -u
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${RXSCOPE_GUEST_CACHE:-/var/cache/rxscope-guest}
-seconds=120 qemu_arguments=()
+seconds=120 kernel_arguments= qemu_arguments=() apt_options=()
 run= qemu= children=()
 
 main() {
-  while getopts t:q: option; do
+  while getopts t:k:q: option; do
     case $option in
       t) seconds=$OPTARG ;;
+      k) kernel_arguments=$OPTARG ;;
       q) read -ra qemu_arguments <<<"$OPTARG" ;;
       *) usage ;;
     esac
   done
   shift $((OPTIND - 1))
-  [ $# -ge 3 ] && [ "$2" = -- ] || usage
+  [ $# -ge 2 ] && [ "$2" = -- ] || usage
   local series=$1
   shift 2
   trap clean_up EXIT
@@ -41,6 +44,7 @@ main() {
   find_kernel "$series"
   find_initramfs
   exec 9>&-
+  [ $# -gt 0 ] || exit 0
   write_command "$@"
   share_root
   boot
@@ -74,33 +78,90 @@ check_tools() {
 # Sets `kernel`, the folder of an unpacked image, and `version`, what its uname says. An image in
 # the cache serves until somebody deletes it.
 find_kernel() {
-  local image
-  image=$(find "$cache" -maxdepth 1 -name 'linux-image-*' -printf '%f\n' | newest "$1") ||
-    image=$(download "$1") ||
-    # Lists that are empty, or so old that the image they name is gone.
-    { apt-get -qq update >&2 && image=$(download "$1"); } ||
-    fail "cannot download a kernel image of series $1; does apt know one? apt-cache search linux-image-$1"
+  local image series=${1#*:}
+  if ! image=$(find "$cache" -maxdepth 1 -name 'linux-image-*' -printf '%f\n' | newest "$series"); then
+    [ "$series" = "$1" ] || use_suite "${1%%:*}"
+    image=$(download "$series") ||
+      # Lists that are empty, or so old that the image they name is gone.
+      { apt -qq update >&2 && image=$(download "$series"); } ||
+      fail "cannot download a kernel image of series $1; does apt know one? apt-cache search linux-image-$series"
+  fi
   kernel=$cache/$image
   version=$(ls "$kernel/lib/modules")
 }
 
-download() {
-  local image new=$cache/new
-  image=$(apt_images | newest "$1") && rm -rf "$new" && mkdir "$new" || return
-  # Not as the user _apt, who may not write here.
-  (cd "$new" && apt-get -qq -o APT::Sandbox::User=root download "$image" >&2) || return
-  dpkg -x "$new"/*.deb "$new" && rm "$new"/*.deb && depmod -b "$new" "$(ls "$new/lib/modules")" &&
-    mv "$new" "$cache/$image" && echo "$image"
+# Lists of their own, in the cache, for a suite that this machine's apt does not follow. They come
+# from the mirrors of Debian that it uses already; security updates have one of their own.
+use_suite() {
+  local folder=$cache/apt-$1 mirror security=0
+  case $1 in *-security) security=1 ;; esac
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' 'Created-By: Packages' |
+    awk -v security=$security '$2 == "Debian" && ($1 ~ /security/) == security { print $1; exit }')
+  [ -n "$mirror" ] || fail "apt knows no mirror of Debian that could have suite $1; run: apt-get update"
+  mkdir -p "$folder"/{lists,cache/archives}/partial "$folder/sources" || fail "cannot write to $cache"
+  printf '%s\n' 'Types: deb' "URIs: $mirror" "Suites: $1" 'Components: main' \
+    'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg' >"$folder/sources/suite.sources"
+  apt_options=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$folder/sources"
+    -o Dir::State::lists="$folder/lists" -o Dir::Cache="$folder/cache")
 }
 
-apt_images() {
-  apt-cache search --names-only '^linux-image-[0-9].*-amd64$' | awk '{ print $1 }'
+apt() {
+  apt-get "${apt_options[@]}" "$@"
+}
+
+download() {
+  local image new=$cache/new part file
+  image=$(complete_image "$1") && rm -rf "$new" && mkdir "$new" || return
+  for part in $(parts_of "$image"); do
+    # Not as the user _apt, who may not write here.
+    (cd "$new" && apt -qq -o APT::Sandbox::User=root download "$part" >&2) || return
+  done
+  for file in "$new"/*.deb; do
+    dpkg -x "$file" "$new" && rm "$file" || return
+  done
+  arrange "$new" && mv "$new" "$cache/$image" && echo "$image"
+}
+
+# Newer images have all their files in /usr: shows them where older ones have them.
+arrange() {
+  local version
+  [ -d "$1/lib/modules" ] || ln -s usr/lib "$1/lib" || return
+  version=$(ls "$1/lib/modules") && depmod -b "$1" "$version" && mkdir -p "$1/boot" || return
+  [ -e "$1/boot/vmlinuz-$version" ] || ln -s "../lib/modules/$version/vmlinuz" "$1/boot/vmlinuz-$version"
+}
+
+# The newest image of a series that apt can download with all its parts: an archive may keep an old
+# one's description longer than its modules.
+complete_image() {
+  local image
+  apt_cache search --names-only '^linux-image-[0-9].*-amd64$' | awk '{ print $1 }' |
+    newest_first "$1" | while read -r image; do
+    ! parts_of "$image" | grep -q '<' || continue
+    echo "$image"
+    break
+  done | grep .
+}
+
+# An image is one package until 6.18; from 6.19 on, its kernel and modules are packages apart. What
+# apt cannot have comes in angle brackets; lists of what is built in, which are the base, may lack.
+parts_of() {
+  echo "$1"
+  apt_cache depends "$1" | awk '/Depends:/ { print $NF }' |
+    grep -E '^(linux-base|<?linux-binary|<?linux-modules)-[0-9]'
+}
+
+apt_cache() {
+  apt-cache "${apt_options[@]}" "$@"
 }
 
 # Of the image names on standard input, the newest of a series; fails when there is none.
 newest() {
+  newest_first "$1" | head -n 1 | grep .
+}
+
+newest_first() {
   local number=${1%%-*} flavour=${1#"${1%%-*}"}
-  grep -E "^linux-image-${number//./\\.}[.][^-]*(-[0-9]+)?$flavour-amd64\$" | sort -V | tail -1 | grep .
+  grep -E "^linux-image-${number//./\\.}[.+][^-]*(-[0-9]+)?$flavour-amd64\$" | sort -rV
 }
 
 # ---- the initramfs: what it takes to reach the root file system ---------------------------------------
@@ -175,7 +236,7 @@ boot() {
     -chardev "socket,id=root,path=$socket" -device vhost-user-fs-pci,chardev=root,tag=root \
     -kernel "$kernel/boot/vmlinuz-$version" -initrd "$initramfs" \
     -append "console=ttyS0 quiet panic=-1 oops=panic mitigations=off tsc=reliable rdinit=/init
-             GUEST_RUN=$run GUEST_MODULES=$kernel/lib/modules/$version" \
+             GUEST_RUN=$run GUEST_MODULES=$kernel/lib/modules/$version $kernel_arguments" \
     -serial "file:$run/console" -device virtio-serial-pci \
     -chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,name=out \
     -chardev "file,id=err,path=$run/err" -device virtserialport,chardev=err,name=err \

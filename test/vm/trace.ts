@@ -1,5 +1,6 @@
 // Replays irq_to_softirq over the kernel's trace of the events that define it. Shares nothing with
 // the BPF programs: it works on text, after the fact. Times are microseconds, as ftrace prints them.
+// Where handlers run in threads, the raise comes from a task that the kernel calls irq/NUMBER-NAME.
 
 /** A served raise, and between which events of the trace its two ends must lie. */
 export interface Served {
@@ -29,18 +30,25 @@ export function replay(trace: string): Replay {
   let alreadyRaised = 0;
   let raisedElsewhere = 0;
   const cpus = new Map<number, Cpu>();
-  for (const { cpu, us, name, argument } of events(trace)) {
+  /** By interrupt: since when its thread has had a reason to run that has not led to a raise. */
+  const left = new Map<number, number>();
+  for (const { cpu, us, name, argument, threadOf } of events(trace)) {
     const state = cpus.get(cpu) ?? {};
     cpus.set(cpu, state);
     if (name === 'irq_handler_entry') {
       state.handler = { irq: argument, us };
       handled.set(argument, (handled.get(argument) ?? 0) + 1);
+      if (!left.has(argument)) left.set(argument, us);
     } else if (name === 'irq_handler_exit') {
       delete state.handler;
     } else if (name === 'softirq_raise') {
-      if (state.handler === undefined) raisedElsewhere++;
+      const behind = state.handler ?? threadOf;
+      const fromUs = typeof behind === 'number' ? left.get(behind) : behind?.us;
+      const irq = typeof behind === 'number' ? behind : behind?.irq;
+      if (typeof behind === 'number') left.delete(behind);
+      if (irq === undefined || fromUs === undefined) raisedElsewhere++;
       else if (state.raised !== undefined) alreadyRaised++;
-      else state.raised = { irq: state.handler.irq, fromUs: [state.handler.us, us] };
+      else state.raised = { irq, fromUs: [fromUs, us] };
     } else if (name === 'softirq_entry') {
       if (state.raised !== undefined) state.serving = { ...state.raised, us };
       delete state.raised;
@@ -67,6 +75,8 @@ interface TraceEvent {
   readonly name: string;
   /** The number of the interrupt or the vector. */
   readonly argument: number;
+  /** The interrupt whose thread was running. */
+  readonly threadOf: number | undefined;
 }
 
 /** `  <idle>-0  [001] d.h1.  12.345678: irq_handler_entry: irq=30 name=virtio2-input.0` */
@@ -74,14 +84,18 @@ function* events(trace: string): Generator<TraceEvent> {
   const held = /entries-in-buffer\/entries-written: (\d+)\/(\d+)/.exec(trace);
   if (held === null || held[1] !== held[2]) throw new Error(`the trace lost events: ${held?.[0]}`);
   for (const line of trace.split('\n')) {
-    const match = /\[(\d+)\] \S+ +(\d+)\.(\d{6}): (\w+): (?:irq|vec)=(\d+)/.exec(line);
+    const match = /^ *(\S.*)-\d+ +\[(\d+)\] \S+ +(\d+)\.(\d{6}): (\w+): (?:irq|vec)=(\d+)/.exec(
+      line,
+    );
     if (match === null) continue;
-    const [cpu = 0, seconds = 0, fraction = 0, argument = 0] = [
-      match[1],
-      match[2],
-      match[3],
-      match[5],
-    ].map(Number);
-    yield { cpu, us: seconds * 1e6 + fraction, name: match[4] ?? '', argument };
+    const [, task = '', cpu, seconds, fraction, name = '', argument] = match;
+    const thread = /^irq\/(\d+)-/.exec(task);
+    yield {
+      cpu: Number(cpu),
+      us: Number(seconds) * 1e6 + Number(fraction),
+      name,
+      argument: Number(argument),
+      threadOf: thread === null ? undefined : Number(thread[1]),
+    };
   }
 }

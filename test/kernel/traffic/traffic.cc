@@ -2,11 +2,12 @@
 // Sends and receives counted packets for the kernel tests and the benchmark: real sockets, a chosen
 // CPU, a known number. It measures nothing but, on request, the kernel's own receive timestamps.
 //
-//   traffic send PROTO ADDRESS PORT COUNT [size=16] [cpu=-1] [gap-us=0] [burst=1]
+//   traffic send PROTO ADDRESS PORT COUNT [size=16] [cpu=-1] [gap-us=0] [burst=1] [options=0]
 //   traffic receive PROTO ADDRESS PORT COUNT [cpu=-1] [idle-ms=2000] [buffer=0] [stamps=0]
 //                   [start-delay-ms=0] [timeout-ms=60000]
 //
-// PROTO is udp or tcp; the address decides between IPv4 and IPv6. `receive` prints `ready` when it
+// PROTO is udp, tcp, or raw, whose PORT is the number of an IP protocol; the address decides between
+// IPv4 and IPv6. With options=1 each IPv6 packet has destination options. `receive` prints `ready` when it
 // listens and then one JSON line: {"received":N,"bytes":B}; with stamps=1 each datagram's delay
 // between the kernel's SO_TIMESTAMPNS stamp and the return of recvmsg precedes it, in ns.
 // `send` prints {"sent":N}.
@@ -93,10 +94,21 @@ void wait_us(long gap_us) {
   }
 }
 
-int send_all(bool tcp, const Address &to, long count, const Options &o) {
-  const int fd = socket(to.family, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+// A raw socket's protocol is what the others call a port.
+int open_socket(int type, const Address &a, int port) {
+  const int fd = socket(a.family, type, type == SOCK_RAW ? port : 0);
   if (fd < 0) fail("socket");
+  return fd;
+}
+
+int send_all(int type, int port, const Address &to, long count, const Options &o) {
+  const int fd = open_socket(type, to, port);
+  const bool tcp = type == SOCK_STREAM;
   const int one = 1;
+  // Destination options that say nothing: six bytes of padding.
+  const unsigned char padding[8] = {0, 0, 1, 4};
+  if (o.get("options", 0) &&
+      setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, padding, sizeof(padding)) != 0) fail("IPV6_DSTOPTS");
   if (tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   if (connect(fd, reinterpret_cast<const sockaddr *>(&to.storage), to.length) != 0) fail("connect");
   std::vector<char> payload(o.get("size", 16), 'x');
@@ -156,9 +168,9 @@ bool receive_one(int fd, long idle_ms, bool stamps, Received &r) {
   return true;
 }
 
-int receive_all(bool tcp, const Address &at, long count, const Options &o) {
-  int fd = socket(at.family, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
-  if (fd < 0) fail("socket");
+int receive_all(int type, int port, const Address &at, long count, const Options &o) {
+  int fd = open_socket(type, at, port);
+  const bool tcp = type == SOCK_STREAM;
   const int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
   if (const int bytes = o.get("buffer", 0))
@@ -189,7 +201,7 @@ int receive_all(bool tcp, const Address &at, long count, const Options &o) {
 
 int main(int argc, char **argv) {
   if (argc < 6) {
-    fprintf(stderr, "usage: traffic send|receive udp|tcp ADDRESS PORT COUNT [NAME=NUMBER ...]\n");
+    fprintf(stderr, "usage: traffic send|receive udp|tcp|raw ADDRESS PORT COUNT [NAME=NUMBER ...]\n");
     return 2;
   }
   Options o;
@@ -201,8 +213,13 @@ int main(int argc, char **argv) {
     }
     o.values[std::string(argv[i], equals - argv[i])] = atol(equals + 1);
   }
-  const bool tcp = strcmp(argv[2], "tcp") == 0;
-  const Address a = parse_address(argv[3], atoi(argv[4]));
+  const int type = strcmp(argv[2], "tcp") == 0   ? SOCK_STREAM
+                   : strcmp(argv[2], "raw") == 0 ? SOCK_RAW
+                                                 : SOCK_DGRAM;
+  const int port = atoi(argv[4]);
+  // Raw sockets of IPv6 refuse an address with a port.
+  const Address a = parse_address(argv[3], type == SOCK_RAW ? 0 : port);
+  const long count = atol(argv[5]);
   pin(o.get("cpu", -1));
-  return strcmp(argv[1], "send") == 0 ? send_all(tcp, a, atol(argv[5]), o) : receive_all(tcp, a, atol(argv[5]), o);
+  return strcmp(argv[1], "send") == 0 ? send_all(type, port, a, count, o) : receive_all(type, port, a, count, o);
 }

@@ -1,21 +1,16 @@
-// Runs in a guest: brings up its network cards, measures while the host sends datagrams to them, and
-// reports the measurement beside what the kernel's own counters and its trace say of the same time.
-// Judges nothing: irq.test.ts does.
-//
-//   irq_guest.mjs PORT DATAGRAMS HOLD_OBJECT HOLD_NS OPTIONS
-//
-// Measures twice: as it is, with datagrams to one card, and with datagrams to both, whose interrupts
-// then share a CPU and are each held for HOLD_NS by HOLD_OBJECT, so that one waits behind the other.
+// A part of kernel_guest.mjs: brings up the guest's network cards, measures while the host sends
+// datagrams to them, and reports each measurement beside what the kernel's own counters and its trace
+// say of the same time. Judges nothing: irq_checks.ts and hog_checks.ts do.
 
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { measure } from '../../dist/agent/measure.js';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { promisify } from 'node:util';
 import { networkInterrupts } from '../../dist/host/interrupts.js';
-import { plainMeasurement, report } from './report.mjs';
+import { holdWith } from './lab.mjs';
+import { report } from './report.mjs';
 
 /** Each card has a network of its own; QEMU is host 2 of it. */
 const CARDS = [
@@ -27,36 +22,66 @@ const TRACE = '/sys/kernel/tracing/instances/rxscope';
 const IDLE_MS = 700;
 const FIRST_MS = 5000;
 
-const [port, datagrams, holdObject, holdNs, options] = process.argv.slice(2);
+/** Where the interrupts are held, and where the hog runs. */
+const BUSY_CPU = 1;
 
-bringUpCards();
-const owners = networkInterrupts();
-const socket = await bind('0.0.0.0', Number(port));
-const echo = await bind('127.0.0.1', 0);
-startTrace();
+let owners = new Map();
+let socket;
+let echo;
 
-await phase('plain', Number(datagrams));
-const holds = holdInterrupts();
-await phase('held', Number(datagrams) * CARDS.length);
-for (const hold of holds) hold.close();
-// No process.exit, which would cut off what is still on its way through the pipe.
-socket.close();
-echo.close();
+/**
+ * `held`: datagrams to both cards, whose interrupts share a CPU and are each held, so that one waits
+ * behind the other; counted also by the captures on single rungs.
+ * `plain`: datagrams to one card, and nothing else. Then each of `hogs`: datagrams to one card whose CPU
+ * runs softirqs of holdSoftirqNs and, if it has a priority, a real-time task.
+ */
+export async function measureIrqs(captures, task) {
+  const { port, datagrams, hogDatagrams, hold, holdNs, hog, hogs, holdSoftirqNs } = task;
+  bringUpCards();
+  owners = networkInterrupts();
+  const inputs = [...owners].filter(([, { queue }]) => queue === 0).map(([irq]) => irq);
+  for (const irq of inputs) writeFileSync(`/proc/irq/${irq}/smp_affinity_list`, `${BUSY_CPU}`);
+  socket = await bind('0.0.0.0', port);
+  echo = await bind('127.0.0.1', 0);
 
-async function phase(name, wanted) {
+  const holds = inputs.map((irq) => holdWith(hold, 'hold_irq', { held_irq: irq, hold_ns: holdNs }));
+  await phase(captures, 'held', datagrams * CARDS.length);
+  for (const one of holds) one.close();
+
+  await phase(captures, 'plain', datagrams);
+
+  const long = holdWith(hold, 'hold_softirq', { hold_ns: holdSoftirqNs, held_cpu: BUSY_CPU });
+  for (const { name, priority, bursts, busyMs, idleMs } of hogs) {
+    const busy = [BUSY_CPU, priority, bursts, busyMs, idleMs].map(String);
+    const meanwhile = async () =>
+      priority === 0 ? [] : JSON.parse((await promisify(execFile)(hog, busy)).stdout);
+    await phase(captures, name, hogDatagrams, meanwhile);
+  }
+  long.close();
+  // No process.exit, which would cut off what is still on its way through the pipe.
+  socket.close();
+  echo.close();
+}
+
+async function phase(captures, name, wanted, meanwhile = async () => []) {
   const before = counters();
+  const rungsBefore = captures.rungsSoFar();
   writeFileSync(`${TRACE}/trace`, '');
   writeFileSync(`${TRACE}/tracing_on`, '1');
   let received = new Map();
-  const measurement = await measure(JSON.parse(options), async () => {
+  let bursts = [];
+  const measurement = await captures.measure(async () => {
     report({ ready: name });
-    received = await receive(wanted);
+    [received, bursts] = await Promise.all([receive(wanted), meanwhile()]);
   });
   writeFileSync(`${TRACE}/tracing_on`, '0');
   const after = counters();
   report({
+    part: 'irqs',
     phase: name,
-    measurement: plainMeasurement(measurement),
+    bursts,
+    rungs: captures.rungsSince(rungsBefore),
+    measurement,
     owners: [...owners],
     cards: CARDS.map(({ device, peer }, i) => ({
       device,
@@ -134,10 +159,10 @@ function counters() {
 }
 
 /**
- * The kernel's own record of the events that irq_to_softirq is defined by, on the same clock. Its
- * callbacks are registered before those of the BPF programs, so they run first on each event.
+ * The kernel's own record of the events that irq_to_softirq is defined by, on the same clock. To be
+ * called before anything is captured: what is registered first for an event runs first.
  */
-function startTrace() {
+export function startTrace() {
   mkdirSync(TRACE);
   writeFileSync(`${TRACE}/tracing_on`, '0');
   writeFileSync(`${TRACE}/trace_clock`, 'mono');
@@ -149,18 +174,4 @@ function startTrace() {
   for (const event of ['irq_handler_entry', 'irq_handler_exit']) {
     writeFileSync(`${TRACE}/events/irq/${event}/enable`, '1');
   }
-}
-
-/** Brings the cards' receive interrupts to one CPU and makes their handlers slow. */
-function holdInterrupts() {
-  const inputs = [...owners].filter(([, { queue }]) => queue === 0).map(([irq]) => irq);
-  return inputs.map((irq) => {
-    writeFileSync(`/proc/irq/${irq}/smp_affinity_list`, '1');
-    const object = loadAddon().openObject(holdObject);
-    object.setConst('held_irq', new Uint8Array(Uint32Array.of(irq).buffer));
-    object.setConst('hold_ns', new Uint8Array(BigUint64Array.of(BigInt(holdNs)).buffer));
-    object.load();
-    object.attach('hold');
-    return object;
-  });
 }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Which TCP segment a socket is told of, on any CPU and in any context: the one that was named last for
+ * this socket (struct tcp_claim).
+ */
+#ifndef RXSCOPE_TCP_DELIVERY_H
+#define RXSCOPE_TCP_DELIVERY_H
+
+#include "delivery.h"
+#include "tcp_table.h"
+
+/*
+ * Are bytes before this segment still missing? Then it waits on the out-of-order queue, and gets to the
+ * receive queue when they have come: the network's time, and no latency of this host.
+ */
+static __always_inline bool tcp_is_ahead(enum access access, const struct sock *sk,
+					 const struct sk_buff *skb)
+{
+	__u32 rcv_nxt, seq;
+
+	if (access == CAST) {
+		rcv_nxt = CAST_TO(tcp_sock, sk)->rcv_nxt;
+		seq = CAST_TO(tcp_skb_cb, &skb->cb)->seq;
+	} else {
+		const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
+		const struct tcp_skb_cb *cb = (const struct tcp_skb_cb *)&skb->cb;
+
+		rcv_nxt = BPF_CORE_READ(tcp, rcv_nxt);
+		seq = BPF_CORE_READ(cb, seq);
+	}
+	return (__s32)(seq - rcv_nxt) > 0;
+}
+
+/* tcp_probe or tcp_queue_rcv: a socket starts on a segment, or is about to queue it. */
+static __always_inline int tcp_segment(__u64 sk, __u64 skb)
+{
+	struct tcp_claim *claim = tcp_claim_of(sk);
+	struct cpu_state *s = this_cpu();
+	struct tcp_packet old;
+
+	/* No data, or received before we attached. */
+	if (!s || !claim || !tcp_find(skb))
+		return 0;
+	/* Both functions may name it, one after the other. */
+	if (claim->sk == sk && claim->skb == skb)
+		return 0;
+	if (claim->sk && tcp_take(s, claim->skb, &old, !in_net_rx(s))) {
+		/* This socket was never told of its last segment, or another socket had this place. */
+		enum fate fate = claim->sk == sk ? FATE_TCP_NOT_READY : FATE_TABLE_FULL;
+
+		add(&s->fates[fate], 1, !in_net_rx(s));
+	}
+	claim->skb = skb;
+	claim->sk = sk;
+	return 0;
+}
+
+/* tcp_data_queue: a socket looks where a segment belongs that is not simply the next one. */
+static __always_inline int tcp_data(enum access access, const struct sock *sk,
+				    const struct sk_buff *skb)
+{
+	struct cpu_state *s = this_cpu();
+	struct tcp_packet taken;
+
+	if (!tcp_is_ahead(access, sk, skb))
+		return tcp_segment((__u64)sk, (__u64)skb);
+	if (s && tcp_take(s, (__u64)skb, &taken, !in_net_rx(s)))
+		add(&s->fates[FATE_OUT_OF_ORDER], 1, !in_net_rx(s));
+	return 0;
+}
+
+static __always_inline int tcp_ready(void *ctx, struct cpu_state *s, enum access access,
+				     const struct sock *sk, __u64 now)
+{
+	struct tcp_claim *claim = tcp_claim_of((__u64)sk);
+	struct context about = {};
+	struct tcp_packet p;
+	bool shared = !in_net_rx(s);
+	__u32 which, slot;
+	__u64 skb;
+
+	if (!claim)
+		return 0;
+	if (claim->sk == (__u64)sk) {
+		skb = claim->skb;
+		claim->sk = 0;
+	} else {
+		skb = (__u64)LOAD(access, sk, sk_receive_queue.prev);
+	}
+	if (!tcp_take(s, skb, &p, shared)) {
+		add(&s->deliveries_without_start, 1, shared);
+		return 0;
+	}
+	slot = slot_here(s, p.meta & (DEVICES_ALL - 1), p.meta >> 32);
+	which = delivered(s, p.meta >> 8 & (ORIGINS_ALL - 1), p.received_ns, now, slot,
+			  PROTOCOL_TCP, shared);
+	if (!which)
+		return 0;
+	about.received_ns = p.received_ns;
+	about.key = p.meta >> 32;
+	about.length = p.meta >> 16 & 0xffff;
+	about.device_slot = slot;
+	about.protocol = PROTOCOL_TCP;
+	about.local_port = LOAD(access, sk, __sk_common.skc_num);
+	about.remote_port = bpf_ntohs(LOAD(access, sk, __sk_common.skc_dport));
+	about.in_softirq = !shared;
+	about.cgroup_id = cgroup_of(access, sk);
+	about.until_ns = now;
+	send_both(ctx, s, which, &about);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,20 @@
+// Starts bpftrace's scripts for a moment, to see whether they would stand. Measures nothing.
+
+import { BpftraceBackend } from '../capture/bpftrace/backend.ts';
+import type { ProbeStatus } from '../metrics/self_families.ts';
+import { withScripts } from './status.ts';
+
+/** The statuses with what bpftrace says to those probes that are `wanted`; takes a second or two. */
+export async function tryScripts(
+  statuses: readonly ProbeStatus[],
+  wanted: readonly string[],
+  chosen: boolean,
+): Promise<ProbeStatus[]> {
+  const scripts = new BpftraceBackend(wanted, { onChange: () => {}, onProblem: () => {} });
+  try {
+    await scripts.start();
+    return withScripts(statuses, scripts.statuses(), chosen);
+  } finally {
+    await scripts.stop();
+  }
+}

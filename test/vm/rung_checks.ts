@@ -1,0 +1,203 @@
+// What must hold of several captures, each on rungs of its own, over the same packets. Throws where it
+// does not; matrix.test.ts says in which test.
+
+import { expect } from 'vitest';
+import type { Measurement } from '../../src/agent/measure.ts';
+import { ATTACHES, type Attach } from '../../src/capture/hooks.ts';
+import { PROBE_INDEX } from '../../src/capture/reading.ts';
+import { PROBES } from '../../src/probes/index.ts';
+import { SCHEMA } from '../../src/stages/bounds.ts';
+import { count, quantile } from '../../src/stages/histogram.ts';
+import { booksOf, observedOf, printBooks } from '../kernel/books.ts';
+import { type KernelRun, LOOPBACK, type RungLine, rungHooks, STREAM_BYTES } from './kernel_run.ts';
+
+const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'] as const;
+/** Of one native bucket, with which two neighbouring ones differ. */
+const BUCKET = 2 ** (1 / 2 ** SCHEMA);
+
+/**
+ * The kernel runs no program on these while another of them runs on the same CPU, so what an interrupt
+ * does in the midst of one may go unseen. On all other rungs nothing does.
+ */
+const MAY_MISS: readonly Attach[] = ['kprobe', 'tracepoint'];
+const MISSED_MAX = 0.01;
+
+/** How few of `n` events a rung may have seen. */
+export function leastOf(rung: Attach, n: number): number {
+  return MAY_MISS.includes(rung) ? Math.floor(n * (1 - MISSED_MAX)) : n;
+}
+
+/** The probes that a capture's hooks suffice for. */
+export function probesUp({ states }: Pick<Measurement, 'states'>): string[] {
+  const standing = new Set(states.filter(({ rung }) => rung !== undefined).map(({ hook }) => hook));
+  return PROBES.filter(({ hooks }) => hooks.every((hook) => standing.has(hook))).map(
+    ({ id }) => id,
+  );
+}
+
+/** A rung that all three probes are up on. */
+export function isUp(measurement: Pick<Measurement, 'states'>): boolean {
+  return probesUp(measurement).length === PROBES.length;
+}
+
+export function rungLine({ rungs }: KernelRun, phase: RungLine['phase'], rung: Attach): RungLine {
+  const line = rungs.find((one) => one.phase === phase && one.rung === rung);
+  if (line === undefined) throw new Error(`the kernel reported nothing of ${phase} on ${rung}`);
+  return line;
+}
+
+/** The rungs that are up, of all that were forced. */
+export function rungsUp(run: KernelRun): Attach[] {
+  return ATTACHES.filter((rung) => isUp(rungLine(run, 'held', rung).measurement));
+}
+
+/** A forced rung carries all that it can, or says why not. */
+export function checkForced(run: KernelRun, rung: Attach, mayRefuse: boolean): void {
+  const { states } = rungLine(run, 'held', rung).measurement;
+  for (const { hook, rung: stands, refusals } of states) {
+    const ladder = rungHooks(rung).find(({ name }) => name === hook)?.rungs ?? [];
+    const first = ladder[0]?.attach;
+    const refused = refusals.filter((why) => why.startsWith(`${first}/`));
+    if (stands?.attach !== first) expect(refused, `${hook} says why`).not.toEqual([]);
+  }
+  if (!mayRefuse) expect(probesUp({ states }), describeStates(states)).toEqual(PROBE_INDEX);
+}
+
+/** One datagram or message at a time on loopback: every one is observed. */
+export function checkHeldCounts(run: KernelRun, rung: Attach): void {
+  const { measurement } = rungLine(run, 'held', rung);
+  for (const probe of PACKET_PROBES) {
+    expectAbout(rung, observedOf(measurement, probe, 'udp'), LOOPBACK.datagrams, measurement);
+    // Each message and its answer; a FIN may be queued too, and one from each side is.
+    const least = leastOf(rung, 2 * LOOPBACK.messages);
+    const segments = observedOf(measurement, probe, 'tcp');
+    expect(segments, printBooks(measurement)).toBeGreaterThanOrEqual(least);
+    expect(segments, printBooks(measurement)).toBeLessThanOrEqual(2 * LOOPBACK.messages + 2);
+  }
+  checkBalance(measurement);
+}
+
+/** RPS and a TCP stream over veth: every datagram is observed, every segment accounted for. */
+export function checkVethBooks(run: KernelRun, rung: Attach): void {
+  const { measurement, about } = rungLine(run, 'veth', rung);
+  const { measurement: before } = rungLine(run, 'held', rung);
+  if (about === undefined) throw new Error('the kernel reported no counters');
+  checkDifference(measurement);
+  const udp =
+    observedOf(measurement, 'receive_to_socket', 'udp') -
+    observedOf(before, 'receive_to_socket', 'udp');
+  expectAbout(rung, udp, about.udp + about.rps, measurement);
+  expect(about.dropped).toBe(0);
+  expect(about.bytes).toBe(STREAM_BYTES);
+  // What is no sample of softirq_to_socket, because it took another way to its socket, is counted.
+  const { unmatched } = booksOf(measurement, 'softirq_to_socket');
+  const otherWays = ['socket_backlog', 'threaded_napi', 'outside_softirq', 'attached_midway']
+    .map((cause) => unmatched[cause] ?? 0)
+    .reduce((sum, n) => sum + n, 0);
+  expect(observedOf(measurement, 'softirq_to_socket') + otherWays, printBooks(measurement)).toBe(
+    observedOf(measurement, 'receive_to_socket'),
+  );
+  const segments = measurement.states.find(({ hook }) => hook === 'tcp_segment');
+  // Without the event that names a segment's socket, one may be told apart only when it is alone.
+  if (segments?.rung === undefined || MAY_MISS.includes(rung)) return;
+  checkBalance(measurement);
+  expect(measurement.reading?.deliveriesWithoutStart, printBooks(measurement)).toBe(0);
+  const { not_queued = 0 } = booksOf(measurement, 'receive_to_socket').unmatched;
+  expect(not_queued, printBooks(measurement)).toBe(about.coalesced);
+}
+
+/** Packets took both other ways to their socket: another CPU, and the backlog of a locked socket. */
+export function checkOtherWays(run: KernelRun, backlogThreads: boolean): void {
+  for (const rung of rungsUp(run)) {
+    const { measurement, about } = rungLine(run, 'veth', rung);
+    // Where a CPU's backlog has a thread, nobody is interrupted.
+    if (!backlogThreads) expect(about?.hops).toBeGreaterThan(0);
+    const { socket_backlog = 0, threaded_napi = 0 } = booksOf(
+      measurement,
+      'softirq_to_socket',
+    ).unmatched;
+    expect(socket_backlog, printBooks(measurement)).toBeGreaterThan(0);
+    expect(threaded_napi > 0, printBooks(measurement)).toBe(backlogThreads);
+  }
+}
+
+/** All rungs tell of the same packets the same number and, within a bucket, the same latencies. */
+export function checkAgreement(run: KernelRun): void {
+  const [reference, ...others] = rungsUp(run).map((rung) => rungLine(run, 'held', rung));
+  if (reference === undefined) throw new Error('no rung is up');
+  for (const probe of PACKET_PROBES) {
+    for (const { rung, measurement } of others) {
+      const about = `${probe} on ${rung}, beside ${reference.rung}`;
+      for (const protocol of ['udp', 'tcp'] as const) {
+        const wanted = observedOf(reference.measurement, probe, protocol);
+        expectAbout(rung, observedOf(measurement, probe, protocol), wanted, measurement);
+      }
+      expectSameQuantiles(reference.measurement, measurement, probe, about);
+    }
+  }
+}
+
+/** irq_to_softirq on each rung, over the held interrupts: as many, and as long. */
+export function checkIrqAgreement(run: KernelRun, silent: readonly Attach[]): void {
+  const line = run.irqs.find(({ phase }) => phase === 'held');
+  if (line === undefined) throw new Error('the kernel reported no held interrupts');
+  for (const { rung, measurement } of line.rungs) {
+    const observed = irqCount(measurement);
+    if (silent.includes(rung)) {
+      expect({ rung, observed }).toEqual({ rung, observed: 0 });
+      continue;
+    }
+    // An interrupt in the midst of softirq_entry is another one for some, and already raised for others.
+    const wanted = irqCount(line.measurement) + alreadyRaised(line.measurement);
+    expectAbout(rung, observed + alreadyRaised(measurement), wanted, line.measurement);
+    expectSameQuantiles(line.measurement, measurement, 'irq_to_softirq', rung);
+  }
+}
+
+export function irqCount({ histograms }: Measurement): number {
+  const histogram = histograms.get('irq_to_softirq');
+  return histogram === undefined ? 0 : count(histogram);
+}
+
+function expectAbout(rung: Attach, observed: number, wanted: number, books: Measurement): void {
+  const says = `${rung}: ${observed} of ${wanted}\n${printBooks(books)}`;
+  expect(observed, says).toBeGreaterThanOrEqual(leastOf(rung, wanted));
+  expect(observed, says).toBeLessThanOrEqual(wanted);
+}
+
+/** Each received packet is observed, or counted with its cause, or pending. */
+function checkDifference(measurement: Measurement): void {
+  for (const probe of PACKET_PROBES) {
+    const { difference } = booksOf(measurement, probe);
+    expect({ probe, difference }, printBooks(measurement)).toEqual({ probe, difference: 0 });
+  }
+}
+
+export function alreadyRaised({ reading }: Measurement): number {
+  return reading?.unmatched.irq_to_softirq?.already_raised ?? 0;
+}
+
+export function checkBalance(measurement: Measurement): void {
+  for (const probe of PACKET_PROBES) {
+    const { difference, pending } = booksOf(measurement, probe);
+    expect({ probe, difference, pending }, printBooks(measurement)).toEqual({
+      probe,
+      difference: 0,
+      pending: 0,
+    });
+  }
+}
+
+function expectSameQuantiles(a: Measurement, b: Measurement, probe: string, about: string): void {
+  const [one, other] = [a.histograms.get(probe), b.histograms.get(probe)];
+  if (one === undefined || other === undefined) throw new Error(`no histogram of ${probe}`);
+  for (const q of [0.5, 0.9, 0.99]) {
+    const [x, y] = [quantile(one, q), quantile(other, q)];
+    const says = `${about}: p${q * 100} is ${x} s on one and ${y} s on the other`;
+    expect(Math.max(x, y) / Math.min(x, y), says).toBeLessThanOrEqual(BUCKET);
+  }
+}
+
+function describeStates(states: Measurement['states']): string {
+  return states.map(({ hook, refusals }) => `${hook}: ${refusals.join('; ')}`).join('\n');
+}

@@ -1,0 +1,48 @@
+// What a capture has counted between two readings: a capture that stays open serves several
+// measurements, because attaching takes seconds in a guest. Pure.
+
+/** A reading of what `after` counts more than `before`. Pending packets are those of `after`. */
+export function since(before, after) {
+  const less = (rows, earlier, key) =>
+    rows
+      .map((row) =>
+        subtract(
+          row,
+          earlier.find((one) => key(one) === key(row)),
+        ),
+      )
+      .filter((row) => row.packets !== 0 && row.histogram?.counts.some((n) => n > 0) !== false);
+  return {
+    ...after,
+    packets: less(after.packets, before.packets, (row) =>
+      [row.probe, row.device, row.protocol, row.cpu].join(),
+    ),
+    irqs: less(after.irqs, before.irqs, (row) => [row.irq, row.cpu].join()),
+    received: less(after.received, before.received, (row) => row.device),
+    unmatched: Object.fromEntries(
+      Object.entries(after.unmatched).map(([probe, causes]) => [
+        probe,
+        Object.fromEntries(
+          Object.entries(causes).map(([cause, n]) => [cause, n - before.unmatched[probe][cause]]),
+        ),
+      ]),
+    ),
+    deliveriesWithoutStart: after.deliveriesWithoutStart - before.deliveriesWithoutStart,
+    events: after.events.map((n, i) => n - before.events[i]),
+    eventsLost: after.eventsLost.map((n, i) => n - before.eventsLost[i]),
+  };
+}
+
+function subtract(row, earlier) {
+  if (earlier === undefined) return row;
+  if (row.histogram === undefined) return { ...row, packets: row.packets - earlier.packets };
+  const { counts, sumNs, overBudget } = row.histogram;
+  return {
+    ...row,
+    histogram: {
+      counts: counts.map((n, i) => n - earlier.histogram.counts[i]),
+      sumNs: sumNs - earlier.histogram.sumNs,
+      overBudget: overBudget - earlier.histogram.overBudget,
+    },
+  };
+}
