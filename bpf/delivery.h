@@ -82,15 +82,7 @@ static __always_inline void leave(struct cpu_state *s, struct packet *p)
 		return;
 	p->closed = 1;
 	if (!p->tapped_ns) {
-		enum fate fate = FATE_OTHER_PROTOCOL;
-
-		if (p->named)
-			fate = FATE_OTHER_CPU;
-		else if (p->fragment)
-			fate = FATE_FRAGMENT;
-		else if (p->transport == IPPROTO_UDP)
-			fate = FATE_NOT_QUEUED;
-		add(&s->fates[fate], 1, true);
+		add(&s->fates[p->fate & (FATES_ALL - 1)], 1, true);
 		return;
 	}
 	which = delivered(s, p->origin, p->received_ns, p->tapped_ns, p->device_slot,

@@ -71,7 +71,7 @@ static __always_inline bool tcp_has_data(const struct tcphdr *tcp, __u32 segment
 }
 
 /*
- * Fills transport, ports, fragment; sets *tcp_data. At netif_receive_skb skb->data is the network
+ * Fills transport, ports, fate; sets *tcp_data. At netif_receive_skb skb->data is the network
  * header, for drivers and the stack alike (eth_type_trans pulls the link header).
  */
 static __always_inline void parse(struct packet *p, enum access access, const unsigned char *data,
@@ -90,7 +90,7 @@ static __always_inline void parse(struct packet *p, enum access access, const un
 			return;
 		p->transport = ip->protocol;
 		if (ip->frag_off & bpf_htons(0x3fff)) {
-			p->fragment = 1;
+			p->fate = FATE_FRAGMENT;
 			return;
 		}
 		/* Total length is 0 in BIG TCP, where only skb->len knows. */
@@ -105,7 +105,7 @@ static __always_inline void parse(struct packet *p, enum access access, const un
 			return;
 		p->transport = ip->nexthdr;
 		if (p->transport == IPPROTO_FRAGMENT) {
-			p->fragment = 1;
+			p->fate = FATE_FRAGMENT;
 			return;
 		}
 		length = bpf_ntohs(ip->payload_len) ?: p->length - 40;
@@ -121,6 +121,7 @@ static __always_inline void parse(struct packet *p, enum access access, const un
 	if (p->transport == IPPROTO_TCP) {
 		*tcp_data = tcp_has_data(transport, length);
 	} else {
+		p->fate = FATE_NOT_QUEUED;
 		p->source_port = bpf_ntohs(transport->source);
 		p->local_port = bpf_ntohs(transport->dest);
 	}

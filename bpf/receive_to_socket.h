@@ -58,12 +58,12 @@ static __always_inline int packet_received(enum access access, const struct sk_b
 	p->ports = 0;
 	p->flags = 0;
 	p->closed = 0;
-	p->named = 0;
+	p->fate = FATE_OTHER_PROTOCOL;
 	p->device_slot = device_slot(s, access, dev, &p->ifindex);
 	p->origin = origin_here(s, access, skb);
 	add(&s->received[p->device_slot & (DEVICES_ALL - 1)], 1, shared);
 	parse(p, access, LOAD(access, skb, data), LOAD(access, skb, protocol), &tcp_data);
-	if (p->transport != IPPROTO_TCP || p->fragment) {
+	if (p->transport != IPPROTO_TCP || p->fate == FATE_FRAGMENT) {
 		p->head = (__u64)LOAD(access, skb, head);
 		p->skb = (__u64)skb;
 		s->ring_tail++;

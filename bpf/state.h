@@ -41,6 +41,7 @@ enum fate {
 	FATE_OTHER_CPU,		/* UDP left it to another CPU, which tells the socket for both (6.18) */
 	FATE_TABLE_FULL,	/* two sockets or packets shared one place in a bounded table */
 	FATES,
+	FATES_ALL = 16,		/* the next power of two */
 };
 
 /* Where a packet was received. */
@@ -84,7 +85,7 @@ struct packet {
 	__u64 head;		/* its data: a packet socket's clone shares it */
 	__u64 tapped_ns;	/* a raw or packet socket has it since */
 	__u32 closed;		/* observed, or its fate is counted */
-	__u32 named;		/* the kernel's UDP began to queue it */
+	__u32 fate;		/* enum fate, unless something better becomes of it */
 	__u32 length;
 	__u32 ifindex;
 	union {
@@ -99,7 +100,7 @@ struct packet {
 		struct {
 			__u8 transport;		/* IPPROTO_*, 0 when it is not IP */
 			__u8 device_slot;
-			__u8 fragment;
+			__u8 reserved;
 			__u8 origin;		/* enum origin */
 		};
 	};
@@ -145,7 +146,7 @@ struct cpu_state {
 	__u32 reserved2;
 
 	/* counts */
-	__u64 fates[FATES];
+	__u64 fates[FATES_ALL];
 	__u64 flaws[PROBES * FLAWS];
 	__u64 tcp_kept;		/* packets put into tcp_packets */
 	__u64 tcp_resolved;	/* … and taken out again */

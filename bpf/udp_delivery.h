@@ -27,7 +27,7 @@ static __always_inline int udp_queueing(enum access access, __u64 sk, const stru
 		/* Taken out of a tunnel, it is received anew, from another device. */
 		if (p->closed || p->skb != (__u64)skb || p->dev != (__u64)LOAD(access, skb, dev))
 			continue;
-		p->named = 1;
+		p->fate = FATE_OTHER_CPU;
 		s->named_at = at;
 		s->named_sk = sk;
 		break;
@@ -66,7 +66,7 @@ static __always_inline struct packet *udp_packet_of(struct cpu_state *s, enum ac
 			break;
 		p = &s->ring[--at & (RING - 1)];
 		/* A packet that is alone needs no second proof. */
-		if (p->transport == IPPROTO_UDP && p->local_port == port && !p->named &&
+		if (p->transport == IPPROTO_UDP && p->local_port == port && p->fate != FATE_OTHER_CPU &&
 		    (open == 1 || udp_touched(access, p))) {
 			*place = at;
 			return p;

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Addon, loadAddon } from '../capture/addon.ts';
-import { BpftraceBackend, type ScriptStatus } from '../capture/bpftrace/backend.ts';
+import type { BpftraceBackend, ScriptStatus } from '../capture/bpftrace/backend.ts';
 import type { ScriptReading } from '../capture/bpftrace/script_reading.ts';
 import { explainObject, isBpfError } from '../capture/explain.ts';
 import { type KernelCapture, openKernelCapture } from '../capture/kernel_capture.ts';
@@ -98,12 +98,14 @@ export class Agent implements ServeSource {
     if (probes.length > 0) this.#startLibbpf(probes);
   }
 
-  #startScripts(probes: readonly string[]): Promise<void> {
+  async #startScripts(probes: readonly string[]): Promise<void> {
+    // Loaded where it is needed: what runs processes takes its time and its memory.
+    const { BpftraceBackend } = await import('../capture/bpftrace/backend.ts');
     this.#scripts = new BpftraceBackend(probes, {
       onChange: (status) => this.#scriptChanged(status),
       onProblem: (probe, problem) => this.#log.warn({ probe, problem }, 'bpftrace output ignored'),
     });
-    return this.#scripts.start();
+    await this.#scripts.start();
   }
 
   /** What happens before everything has settled is told by start(). */

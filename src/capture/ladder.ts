@@ -4,7 +4,7 @@
 
 import type { BpfError, BpfObject } from './addon.ts';
 import { explainObject, explainRung, isBpfError } from './explain.ts';
-import type { Hook, Rung } from './hooks.ts';
+import type { Attach, Hook, Rung } from './hooks.ts';
 
 /** Where a hook stands, and why not higher. */
 export interface HookState {
@@ -52,20 +52,29 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
         : { hook: hook.name, rung, refusals: why };
     });
 
-  /** Finds the hook's next rung that is accepted when it is tried alone, which is quick. */
-  const settle = (hook: Hook): void => {
-    for (let rung = rungOf(hook); rung !== undefined; rung = rungOf(hook)) {
-      const object = open();
-      const refused = tryAll(object, () => {}, new Map([[rung.program, hook]]));
-      object.close();
+  /** A way into functions that is not permitted (EPERM) is so for every function: asked once. */
+  const forbidden = new Map<Attach, BpfError>();
+  const tryAlone = (hook: Hook, rung: Rung): BpfError | undefined => {
+    const known = forbidden.get(rung.attach);
+    if (known !== undefined) return known;
+    const object = open();
+    const refused = tryAll(object, () => {}, new Map([[rung.program, hook]]));
+    object.close();
+    if (refused?.code === 'EPERM' && isFunction(rung)) forbidden.set(rung.attach, refused);
+    return refused;
+  };
+  /** From its present rung down, as long as it is one of `these`, to the first that is accepted. */
+  const settle = (hook: Hook, these: (rung: Rung) => boolean): void => {
+    for (let rung = rungOf(hook); rung !== undefined && these(rung); rung = rungOf(hook)) {
+      const refused = tryAlone(hook, rung);
       if (refused === undefined) return;
       refuse(hook, rung, refused);
     }
   };
 
-  // Each refusal below costs loading all the others again. Functions are what is refused most.
-  for (const hook of hooks)
-    if (hook.rungs[0] !== undefined && isFunction(hook.rungs[0])) settle(hook);
+  // Each refusal below costs loading all the others again; alone, a program is tried quickly.
+  // Functions are what is refused most.
+  for (const hook of hooks) settle(hook, isFunction);
   // Each turn of the loop takes one hook one rung down, so it ends.
   for (;;) {
     const standing = hooks.filter((hook) => rungOf(hook) !== undefined);
@@ -83,7 +92,7 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
     const rung = hook && rungOf(hook);
     if (hook !== undefined && rung !== undefined) {
       refuse(hook, rung, refused);
-      settle(hook);
+      settle(hook, () => true);
       continue;
     }
     // Not about one program: no rung of any hook would fare better.

@@ -97,7 +97,7 @@ describe.each(['fentry', 'kprobe'] as const)('on %s', (rung) => {
 
   test('TCP data ahead of a gap is counted as the kernel counts it', () => {
     const line = lineOf('out of order', rung);
-    expect(line.outOfOrder).toBeGreaterThan(10);
+    expect(line.outOfOrder).toBeGreaterThan(0);
     expect(causeOf(line, 'out_of_order'), printBooks(line.measurement)).toBe(line.outOfOrder);
   });
 });
@@ -112,6 +112,6 @@ describe('with tracepoints alone', () => {
     expect(options.measurement.reading?.deliveriesWithoutStart).toBe(COUNT);
     const reordered = lineOf('out of order', 'tp_btf');
     expect(causeOf(reordered, 'out_of_order')).toBe(0);
-    expect(causeOf(reordered, 'tcp_not_ready')).toBeGreaterThan(10);
+    expect(causeOf(reordered, 'tcp_not_ready')).toBeGreaterThan(0);
   });
 });

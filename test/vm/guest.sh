@@ -260,7 +260,7 @@ report() {
   ! grep -q start "$run/status" 2>/dev/null || status=126
   [ "$qemu_status" -ne 124 ] && [ "$qemu_status" -ne 137 ] || status=124
   echo "guest.sh: $version ended without a status after at most $seconds s; its last words:" >&2
-  tail -n 30 "$run/qemu.log" "$run/console" >&2
+  tail -n 100 "$run/qemu.log" "$run/console" >&2
   exit "$status"
 }
 
