@@ -25,7 +25,7 @@ export interface Measurement {
 }
 
 /**
- * Attaches, runs `during` (a wait, or traffic), lets packets under way arrive, reads, detaches.
+ * Attaches, runs `during` (a wait, or traffic), lets packets under way arrive, detaches, reads.
  */
 export async function measure(
   options: CaptureOptions,

@@ -4,7 +4,7 @@ import type { ScriptStatus } from '../capture/bpftrace/backend.ts';
 import type { HookState } from '../capture/ladder.ts';
 import type { ProbeStatus, ProgramStatus } from '../metrics/self_families.ts';
 import { PROBES } from '../probes/index.ts';
-import type { Probe } from '../probes/probe.ts';
+import { hooksOf, type Probe } from '../probes/probe.ts';
 
 /**
  * Status of each probe of the catalogue. A probe that is switched off is not up, and says so;
@@ -19,12 +19,10 @@ export function probeStatuses(
     if (!enabled.includes(probe.id)) {
       return { id: probe.id, up: false, reason: 'switched off by the configuration', programs: [] };
     }
-    const programs = [...probe.hooks, ...probe.hooksOptional, ...probe.hooksExact].flatMap(
-      (hook) => {
-        const state = states.find((candidate) => candidate.hook === hook);
-        return state === undefined ? [] : [programStatus(state)];
-      },
-    );
+    const programs = hooksOf(probe).flatMap((hook) => {
+      const state = states.find((candidate) => candidate.hook === hook);
+      return state === undefined ? [] : [programStatus(state)];
+    });
     return { id: probe.id, ...standing(probe, programs, failure), programs };
   });
 }

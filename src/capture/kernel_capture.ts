@@ -2,13 +2,13 @@
 // It owns the BPF object and its ring buffer; it knows no metric, no device name and no wall clock.
 
 import { statSync } from 'node:fs';
-import { version } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { PROBES } from '../probes/index.ts';
-import type { Probe } from '../probes/probe.ts';
+import { hooksOf } from '../probes/probe.ts';
 import type { Addon, BpfObject, EventReader, StructLayout } from './addon.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';
+import { isPreemptRt } from './preempt_rt.ts';
 import {
   assemble,
   histogramsPerCpu,
@@ -59,7 +59,7 @@ export function openKernelCapture(addon: Addon, options: CaptureOptions): Kernel
   const shape: Shape = { cpus: addon.possibleCpus(), devices: options.devices };
   const wanted = PROBES.filter((probe) => options.probes.includes(probe.id));
   const hooks = (options.hooks ?? HOOKS).filter(({ name }) =>
-    wanted.some((probe) => usesHook(probe, name)),
+    wanted.some((probe) => hooksOf(probe).includes(name)),
   );
   const open = (): BpfObject => prepare(addon, options, shape);
   const fill = (object: BpfObject): void => {
@@ -69,10 +69,6 @@ export function openKernelCapture(addon: Addon, options: CaptureOptions): Kernel
   return new KernelCapture(climb({ open, fill }, hooks), shape, options);
 }
 
-function usesHook(probe: Probe, hook: string): boolean {
-  return [...probe.hooks, ...probe.hooksOptional, ...probe.hooksExact].includes(hook);
-}
-
 function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject {
   const object = addon.openObject(OBJECT);
   try {
@@ -80,7 +76,7 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
       object.setConst(`${id}_on`, Uint8Array.of(options.probes.includes(id) ? 1 : 0));
     }
     object.setConst('exact', Uint8Array.of(options.exact ? 1 : 0));
-    object.setConst('preempt_rt', Uint8Array.of(version().includes('PREEMPT_RT') ? 1 : 0));
+    object.setConst('preempt_rt', Uint8Array.of(isPreemptRt() ? 1 : 0));
     object.setConst('own_netns', u32(statSync('/proc/self/ns/net').ino));
     object.setConst('device_mask', u32(options.devices - 1));
     object.setMaxEntries('cpus', shape.cpus);

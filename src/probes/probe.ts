@@ -24,3 +24,8 @@ export interface Probe {
   /** What a high value usually comes from, and what to look at: one or two sentences. */
   readonly reading: string;
 }
+
+/** All that it attaches to where it can, in order of need. */
+export function hooksOf(probe: Probe): string[] {
+  return [...probe.hooks, ...probe.hooksOptional, ...probe.hooksExact];
+}

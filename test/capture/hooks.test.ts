@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { loadAddon } from '../../src/capture/addon.ts';
 import { ATTACHES, forceRung, HOOKS } from '../../src/capture/hooks.ts';
 import { PROBES } from '../../src/probes/index.ts';
+import { hooksOf } from '../../src/probes/probe.ts';
 
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url));
 
@@ -24,11 +25,7 @@ test('a program is named after its hook', () => {
 });
 
 test('every hook serves a probe, and every probe finds its hooks', () => {
-  const used = PROBES.flatMap((probe) => [
-    ...probe.hooks,
-    ...probe.hooksOptional,
-    ...probe.hooksExact,
-  ]);
+  const used = PROBES.flatMap(hooksOf);
   expect([...new Set(used)].sort()).toEqual(HOOKS.map(({ name }) => name).sort());
 });
 

@@ -1,7 +1,8 @@
 // The bpftrace backend: one script for each probe that it is asked to measure, whatever bpftrace
 // the host has. Knows no metric and no label; see script_reading.ts for what is measured.
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { isPreemptRt } from '../preempt_rt.ts';
 import { findBpftrace } from './find.ts';
 import { scriptFile } from './names.ts';
 import { readScript, type ScriptReading, stateMaps } from './script_reading.ts';
@@ -117,8 +118,7 @@ export class BpftraceBackend {
 function unsuited(probe: string): string | undefined {
   if (probe !== 'irq_to_softirq') return undefined;
   const threaded =
-    existsSync('/sys/kernel/realtime') ||
-    / threadirqs\b/.test(` ${readFileSync('/proc/cmdline', 'utf8')}`);
+    isPreemptRt() || / threadirqs\b/.test(` ${readFileSync('/proc/cmdline', 'utf8')}`);
   return threaded
     ? 'interrupt handlers run in threads here (PREEMPT_RT or threadirqs), which the bpftrace script does not follow'
     : undefined;
