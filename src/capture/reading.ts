@@ -151,8 +151,10 @@ export function assemble(memory: Memory, layouts: Layouts, shape: Shape, tcp: Tc
       const device = deviceKey(slot, state[at.deviceKeys + slot - DEVICE_FIRST] ?? 0);
       if (device === undefined) continue;
       const count = readU64(state, at.received + slot * 2);
-      // This CPU may have delivered for a process what others received.
-      if (count > 0) received.set(device, (received.get(device) ?? 0) + count);
+      // This CPU may have delivered for a process what others received: the device has a slot here,
+      // which is to be freed when the device goes.
+      if (count > 0 || typeof device === 'number')
+        received.set(device, (received.get(device) ?? 0) + count);
       for (const [kind, probe] of (['softirq_to_socket', 'receive_to_socket'] as const).entries()) {
         for (const [p, protocol] of PROTOCOLS.entries()) {
           const histogram = decode(first + (slot * 2 + kind) * PROTOCOLS.length + p);
