@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { type Bpftrace, findBpftrace, findProgram } from '../../../src/capture/bpftrace/find.ts';
 import type { ScriptOutput } from '../../../src/capture/bpftrace/output.ts';
-import { startScript } from '../../../src/capture/bpftrace/runner.ts';
+import { type RunningScript, startScript } from '../../../src/capture/bpftrace/runner.ts';
 import { type ScriptState, Supervisor } from '../../../src/capture/bpftrace/supervisor.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rxscope-bpftrace-'));
@@ -96,14 +96,21 @@ describe('a script', () => {
     expect(existsSync(`/proc/${running.pid}`)).toBe(false);
   });
 
-  test('that does not heed SIGINT is killed a second later', async () => {
-    const deaf = program('bpftrace', '#!/bin/sh\ntrap "" INT\nwhile :; do sleep 0.1; done\n');
-    const running = startScript({
-      bpftrace: { path: join(deaf, 'bpftrace'), version: '0.17' },
-      file: '-',
-      onOutput: () => {},
+  test('that heeds no signal is killed a second later', async () => {
+    const up = `echo '{"type": "printf", "data": "up"}'`;
+    const deaf = program(
+      'bpftrace',
+      `#!/bin/sh\ntrap "" INT TERM\n${up}\nwhile :; do sleep 0.1; done\n`,
+    );
+    let running: RunningScript | undefined;
+    await new Promise<void>((resolve) => {
+      running = startScript({
+        bpftrace: { path: join(deaf, 'bpftrace'), version: '0.17' },
+        file: '-',
+        onOutput: () => resolve(),
+      });
     });
-    await sleep(300);
+    if (running === undefined) throw new Error('not started');
     const started = performance.now();
     await running.stop();
     expect(performance.now() - started).toBeLessThan(2000);
