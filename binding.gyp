@@ -12,10 +12,13 @@
         'native/bpf_object_wrap.cc',
         'native/capabilities.cc',
         'native/error.cc',
+        'native/ethtool.cc',
         'native/event_reader.cc',
+        'native/kernel_types.cc',
         'native/layout.cc',
         'native/log_tail.cc',
         'native/mapping.cc',
+        'native/route_netlink.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': [

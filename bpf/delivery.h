@@ -23,12 +23,12 @@ static __always_inline __u32 delivered(struct cpu_state *s, enum origin origin, 
 	__u32 send = 0;
 
 	if (receive_to_socket_on &&
-	    observe(s, RECEIVE_TO_SOCKET, packet_histogram(RECEIVE_TO_SOCKET, device_slot, protocol),
+	    observe(s, RECEIVE_TO_SOCKET, packet_histogram(device_slot, protocol),
 		    received_ns, queued_ns, shared))
 		send |= SEND_RECEIVE;
 	if (softirq_to_socket_on &&
 	    softirq_to_socket(s, origin, received_ns, queued_ns,
-			      packet_histogram(SOFTIRQ_TO_SOCKET, device_slot, protocol), shared))
+			      packet_histogram(device_slot, protocol), shared))
 		send |= SEND_SOFTIRQ;
 	return send;
 }

@@ -17,7 +17,9 @@
 #ifndef RXSCOPE_IRQ_TO_SOFTIRQ_H
 #define RXSCOPE_IRQ_TO_SOFTIRQ_H
 
-#include "observe.h"
+#include "hardirq_duration.h"
+#include "irq_slot.h"
+#include "softirq_raise_to_entry.h"
 
 static __always_inline int irq_entered(int irq, unsigned int flags)
 {
@@ -52,13 +54,16 @@ static __always_inline void irq_left_to_thread(const struct cpu_state *s, __u64 
 }
 
 /* `action` is 0 where the hook does not tell it. */
-static __always_inline int irq_exited(enum access access, const struct irqaction *action, int result)
+static __always_inline int irq_exited(void *ctx, enum access access, const struct irqaction *action,
+				      int result)
 {
 	struct cpu_state *s = this_cpu();
 
 	if (!s)
 		return 0;
-	if (action && result == IRQ_WAKE_THREAD && s->irq_ns)
+	if (hardirq_duration_on)
+		irq_lasted(ctx, s);
+	if (irq_to_softirq_on && action && result == IRQ_WAKE_THREAD && s->irq_ns)
 		irq_left_to_thread(s, (__u64)LOAD(access, action, thread),
 				   LOAD(access, action, thread_flags));
 	s->irq_ns = 0;
@@ -90,10 +95,14 @@ static __always_inline int softirq_raised(unsigned int vector)
 	__u64 irq_ns;
 	__u32 irq;
 
-	if (vector != NET_RX_SOFTIRQ)
+	if (!softirq_raise_to_entry_on && vector != NET_RX_SOFTIRQ)
 		return 0;
 	s = this_cpu();
 	if (!s)
+		return 0;
+	if (softirq_raise_to_entry_on)
+		vector_raised(s, vector);
+	if (!irq_to_softirq_on || vector != NET_RX_SOFTIRQ)
 		return 0;
 	irq_ns = irq_behind(s, &irq);
 	/* Raised outside a device interrupt: loopback, RPS, re-raise. No observation of this probe. */
@@ -109,24 +118,6 @@ static __always_inline int softirq_raised(unsigned int vector)
 	return 0;
 }
 
-/* The slot of an interrupt in this CPU's table; claimed on first use. */
-static __always_inline __u32 irq_slot(struct cpu_state *s, __u32 irq)
-{
-	__u32 key = irq + 1, free = IRQ_OVERFLOW;
-
-	for (int i = 0; i < WINDOW; i++) {
-		__u32 place = (irq + i) & (IRQS - 1);
-
-		if (s->irq_keys[place] == key)
-			return IRQ_FIRST + place;
-		if (!s->irq_keys[place] && free == IRQ_OVERFLOW)
-			free = IRQ_FIRST + place;
-	}
-	if (free != IRQ_OVERFLOW)
-		s->irq_keys[(free - IRQ_FIRST) & (IRQS - 1)] = key;
-	return free;
-}
-
 /* A NET_RX softirq starts: it serves the oldest raise, if a device interrupt made it. */
 static __always_inline void irq_served(void *ctx, struct cpu_state *s, __u64 now)
 {
@@ -138,7 +129,7 @@ static __always_inline void irq_served(void *ctx, struct cpu_state *s, __u64 now
 		return;
 	s->served_irq = s->raised_irq;
 	s->raised_ns = 0;
-	if (!observe(s, IRQ_TO_SOFTIRQ, irq_histogram(irq_slot(s, s->served_irq)), from_ns, now, false))
+	if (!observe(s, IRQ_TO_SOFTIRQ, irq_slot(s, s->served_irq), from_ns, now, false))
 		return;
 	about.probe = IRQ_TO_SOFTIRQ;
 	about.from_ns = from_ns;

@@ -42,9 +42,27 @@
 #define SOCK_RAW 3
 #define TCP_LISTEN 10
 
+/*
+ * Why a packet was dropped. Kernels before 5.17 have no such enum: its values are looked up in the
+ * running kernel's BTF, and a kernel without it is asked for none.
+ */
+enum skb_drop_reason {
+	SKB_NOT_DROPPED_YET = 0,
+	SKB_CONSUMED = 1,
+	SKB_DROP_REASON_NO_SOCKET = 3,
+	SKB_DROP_REASON_CPU_BACKLOG = 71,
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct task_struct;
+struct sched_entity {
+	unsigned char sched_delayed;	/* 6.12: asleep, and left on the run queue for a while */
+};
+
+struct task_struct {
+	int on_rq;
+	struct sched_entity se;
+};
 
 struct irqaction {
 	struct task_struct *thread;
@@ -69,12 +87,22 @@ struct net_device {
 	possible_net_t nd_net;
 };
 
+struct napi_struct {
+	struct net_device *dev;
+};
+
+struct sock;
+
 struct sk_buff {
 	struct net_device *dev;
+	struct sock *sk;
 	char cb[48];
 	unsigned int len;
+	int skb_iif;
 	unsigned int napi_id;
 	__be16 protocol;
+	__u16 network_header;
+	__u16 mac_header;
 	unsigned char *head;
 	unsigned char *data;
 };
@@ -137,7 +165,19 @@ struct trace_event_raw_sk_data_ready {
 
 struct trace_event_raw_kfree_skb {
 	void *skbaddr;
-	int reason;
+	void *location;
+	enum skb_drop_reason reason;
+};
+
+struct trace_event_raw_napi_poll {
+	struct napi_struct *napi;
+	int work;
+	int budget;
+};
+
+struct trace_event_raw_skb_copy_datagram_iovec {
+	const void *skbaddr;
+	int len;
 };
 
 struct trace_event_raw_tcp_probe {
@@ -146,14 +186,6 @@ struct trace_event_raw_tcp_probe {
 };
 
 #pragma clang attribute pop
-
-/*
- * Why a packet was dropped. Kernels before 5.17 have no such enum: its values are looked up in the
- * running kernel's BTF, and a kernel without it is asked for none.
- */
-enum skb_drop_reason {
-	SKB_DROP_REASON_NO_SOCKET = 3,
-};
 
 /*
  * How a program reaches the kernel's memory; a compile-time constant of each.
@@ -183,5 +215,10 @@ extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
 #define LOAD_DIRECT1(p, a) ((p)->a)
 #define LOAD_DIRECT2(p, a, b) ((p)->a->b)
 #define LOAD_DIRECT3(p, a, b, c) ((p)->a->b->c)
+
+/* The same for a number whose width differs between kernels. */
+#define LOAD_NUMBER(access, p, member)                                              \
+	((access) != COPIED ? BPF_CORE_READ_BITFIELD(p, member) :                   \
+	 BPF_CORE_READ_BITFIELD_PROBED(p, member))
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef RXSCOPE_OBSERVE_H
 #define RXSCOPE_OBSERVE_H
 
+#include "records.h"
 #include "state.h"
 
 static __always_inline void add(__u64 *counter, __u64 n, bool shared)
@@ -18,6 +19,12 @@ static __always_inline void add(__u64 *counter, __u64 n, bool shared)
 		__sync_fetch_and_add(counter, n);
 	else
 		*counter += n;
+}
+
+/* Is any probe on that follows packets from their receipt to their sockets? */
+static __always_inline bool packets_on(void)
+{
+	return softirq_to_socket_on || receive_to_socket_on || socket_to_read_on;
 }
 
 static __always_inline struct cpu_state *this_cpu(void)
@@ -36,19 +43,25 @@ static __always_inline bool in_net_rx(const struct cpu_state *s)
 	return s->softirq_ns && (!preempt_rt || s->softirq_task == bpf_get_current_task());
 }
 
+/* Counts something that is no sample of a probe, by its cause. */
+static __always_inline void flawed(struct cpu_state *s, __u32 probe, __u32 flaw, bool shared)
+{
+	add(&s->flaws[probe * FLAWS + flaw], 1, shared);
+}
+
 /*
- * Counts one latency in this CPU's histogram `index`; true when user space is to hear of it. A
+ * Counts one latency in this CPU's histogram `index` of a probe; true when user space is to hear of it. A
  * latency that cannot be, negative or beyond 16 s, is never put into a bucket but counted as a flaw.
  */
 static __always_inline bool observe(struct cpu_state *s, __u32 probe, __u32 index, __u64 from_ns,
 				    __u64 to_ns, bool shared)
 {
-	__u32 place = s->first_histogram + index;
+	__u32 place = s->first_histogram + histograms_of[probe] + index;
 	__u64 latency_ns = to_ns - from_ns;
 	struct histogram *h;
 
 	if (to_ns < from_ns || latency_ns > RXSCOPE_LATENCY_MAX_NS) {
-		add(&s->flaws[probe * FLAWS + FLAW_CLOCK], 1, shared);
+		flawed(s, probe, FLAW_CLOCK, shared);
 		return false;
 	}
 	h = bpf_map_lookup_elem(&histograms, &place);
@@ -63,18 +76,19 @@ static __always_inline bool observe(struct cpu_state *s, __u32 probe, __u32 inde
 	return true;
 }
 
-/* The histogram of a packet probe for a device slot and protocol; the order is fixed here alone. */
-static __always_inline __u32 packet_histogram(__u32 probe, __u32 device_slot, __u32 protocol)
+/*
+ * Which histogram of a probe: by device slot and protocol, or by one of these, an interrupt's slot, or a
+ * softirq's vector. src/capture/slots.ts has the same order.
+ */
+static __always_inline __u32 packet_histogram(__u32 device_slot, __u32 protocol)
 {
-	__u32 kind = probe == SOFTIRQ_TO_SOCKET ? 0 : 1;
-
-	return (device_slot * 2 + kind) * PROTOCOLS + protocol;
+	return device_slot * PROTOCOLS + protocol;
 }
 
-/* The histogram of irq_to_softirq for an interrupt's slot: after those of all devices. */
-static __always_inline __u32 irq_histogram(__u32 irq_slot)
+/* After the slots of all devices: what has no device. */
+static __always_inline __u32 no_device_slot(void)
 {
-	return (DEVICE_FIRST + device_mask + 1) * 2 * PROTOCOLS + irq_slot;
+	return DEVICE_FIRST + device_mask + 1;
 }
 
 /* What is known of an observation beside its value; put together only when it is sent. */
@@ -84,7 +98,7 @@ struct context {
 	__u64 received_ns;
 	__u64 cgroup_id;
 	__u32 length;
-	__u32 key;		/* ifindex, or irq */
+	__u32 key;		/* ifindex, irq, or vector: what the probe's histograms are by */
 	__u16 local_port;
 	__u16 remote_port;
 	__u8 probe;
@@ -93,16 +107,16 @@ struct context {
 	__u8 in_softirq;
 };
 
-/* May this CPU send an outlier now? A burst, then one each event_interval_ns. */
-static __always_inline bool may_send(struct cpu_state *s, __u64 now)
+/* May this CPU send an event now? A burst, then one each event_interval_ns. */
+static __always_inline bool may_send(__u64 *next_ns, __u64 now)
 {
-	__u64 next = s->next_event_ns;
+	__u64 next = *next_ns;
 
 	if (next + config.event_burst_ns < now)
 		next = now - config.event_burst_ns;
 	if (next > now)
 		return false;
-	s->next_event_ns = next + config.event_interval_ns;
+	*next_ns = next + config.event_interval_ns;
 	return true;
 }
 
@@ -112,7 +126,7 @@ static __always_inline bool send_outlier(void *ctx, struct cpu_state *s,
 	struct outlier o = {};
 
 	/* A storm: the histogram has counted it, only its particulars are given up. */
-	if (!may_send(s, about->until_ns))
+	if (!may_send(&s->next_event_ns, about->until_ns))
 		return false;
 	o.kind = RECORD_OUTLIER;
 	o.cpu = bpf_get_smp_processor_id();
@@ -127,7 +141,11 @@ static __always_inline bool send_outlier(void *ctx, struct cpu_state *s,
 	}
 	o.received_ns = about->received_ns;
 	o.cgroup_id = about->cgroup_id;
-	if (about->probe != IRQ_TO_SOFTIRQ)
+	if (about->probe == HARDIRQ_DURATION)
+		o.irq = about->key;
+	else if (about->probe == SOFTIRQ_RAISE_TO_ENTRY || about->probe == SOFTIRQ_DURATION)
+		o.vector = about->key;
+	else if (about->probe != IRQ_TO_SOFTIRQ)
 		o.ifindex = about->key;
 	o.length = about->length;
 	o.local_port = about->local_port;

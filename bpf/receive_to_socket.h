@@ -29,12 +29,15 @@
 #ifndef RXSCOPE_RECEIVE_TO_SOCKET_H
 #define RXSCOPE_RECEIVE_TO_SOCKET_H
 
+#include "backlog_wait.h"
+#include "drops.h"
 #include "raw_delivery.h"
 #include "tcp_delivery.h"
 #include "udp_delivery.h"
+#include "wakeup_to_run.h"
 
 /* netif_receive_skb: the packet enters the protocols. */
-static __always_inline int packet_received(enum access access, const struct sk_buff *skb)
+static __always_inline int packet_received(void *ctx, enum access access, const struct sk_buff *skb)
 {
 	struct cpu_state *s = this_cpu();
 	const struct net_device *dev;
@@ -45,6 +48,12 @@ static __always_inline int packet_received(enum access access, const struct sk_b
 	if (!s)
 		return 0;
 	now = bpf_ktime_get_ns();
+	if (wakeup_to_run_on)
+		s->telling = 0;
+	if (backlog_wait_on)
+		backlog_left(ctx, s, access, skb, now);
+	if (!packets_on())
+		return 0;
 	shared = !in_net_rx(s);
 	/* The oldest of a full ring has been handled long ago. */
 	if (s->ring_tail - s->ring_head >= RING)
@@ -98,6 +107,12 @@ static __always_inline int socket_ready(void *ctx, enum access access, const str
 	if (family == AF_PACKET)
 		return packet_socket_ready(s, access, sk, now);
 	protocol = LOAD(access, sk, sk_protocol);
+	if (wakeup_to_run_on)
+		telling(s, protocol == IPPROTO_TCP ? PROTOCOL_TCP :
+			   protocol == IPPROTO_UDP ? PROTOCOL_UDP : PROTOCOL_OTHER,
+			LOAD(access, sk, __sk_common.skc_num));
+	if (!packets_on())
+		return 0;
 	if (LOAD(access, sk, sk_type) != SOCK_RAW && protocol == IPPROTO_UDP)
 		return udp_ready(ctx, s, access, sk, now);
 	if (LOAD(access, sk, sk_type) != SOCK_RAW && protocol == IPPROTO_TCP) {
@@ -109,17 +124,17 @@ static __always_inline int socket_ready(void *ctx, enum access access, const str
 	return raw_socket_ready(s, (__u64)sk, protocol, now);
 }
 
-/* kfree_skb: dropped, if it is one of the packets under way. */
-static __always_inline int packet_dropped(__u64 skb, bool no_socket)
+/*
+ * kfree_skb: settles the packet, if it is one of those under way. True when it is, with the device that
+ * it came from.
+ */
+static __always_inline bool settle_dropped(struct cpu_state *s, __u64 skb, enum fate fate,
+					   struct drop *d)
 {
-	enum fate fate = no_socket ? FATE_NO_SOCKET : FATE_DROPPED;
-	struct cpu_state *s = this_cpu();
+	bool shared = !in_net_rx(s);
 	struct tcp_packet taken;
-	__u32 at;
+	__u32 at = s->ring_head;
 
-	if (!s)
-		return 0;
-	at = s->ring_head;
 	for (int i = 0; i < RING; i++, at++) {
 		struct packet *p = &s->ring[at & (RING - 1)];
 
@@ -127,15 +142,53 @@ static __always_inline int packet_dropped(__u64 skb, bool no_socket)
 			break;
 		if (p->closed || p->skb != skb)
 			continue;
+		d->device_slot = p->device_slot;
+		d->ifindex = p->ifindex;
 		/* A packet socket has its copy: that is a delivery, whatever becomes of the rest. */
 		if (p->tapped_ns)
-			return 0;
+			return true;
 		p->closed = 1;
-		add(&s->fates[fate], 1, !in_net_rx(s));
-		return 0;
+		add(&s->fates[fate], 1, shared);
+		return true;
 	}
-	if (tcp_take(s, skb, &taken, !in_net_rx(s)))
-		add(&s->fates[fate], 1, !in_net_rx(s));
+	if (!tcp_take(s, skb, &taken, shared))
+		return false;
+	d->ifindex = taken.meta >> 32;
+	d->device_slot = slot_here(s, taken.meta & (DEVICES_ALL - 1), d->ifindex);
+	add(&s->fates[fate], 1, shared);
+	return true;
+}
+
+/* `reason` is that of the kernel, if it has any. */
+static __always_inline int packet_dropped(void *ctx, enum access access, const struct sk_buff *skb,
+					  __u64 location, __u32 reason)
+{
+	bool reasons = bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET);
+	struct drop d = { .location = location, .reason = reason };
+	enum fate fate = FATE_DROPPED;
+	struct cpu_state *s;
+
+	/* 5.17, c504e5c2f964 ("net: skb: introduce kfree_skb_reason()"): before it there is no reason. */
+	if (!reasons) {
+		d.reason = location;
+	} else {
+		if (bpf_core_enum_value_exists(enum skb_drop_reason, SKB_CONSUMED) &&
+		    reason == bpf_core_enum_value(enum skb_drop_reason, SKB_CONSUMED))
+			return 0;
+		if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NO_SOCKET))
+			fate = FATE_NO_SOCKET;
+	}
+	s = this_cpu();
+	if (!s)
+		return 0;
+	if (backlog_wait_on)
+		backlog_dropped(s, (__u64)skb);
+	if (socket_to_read_on)
+		read_dropped(s, (__u64)skb);
+	if (packets_on())
+		d.known = settle_dropped(s, (__u64)skb, fate, &d);
+	if (drops_on)
+		count_drop(ctx, s, access, skb, &d);
 	return 0;
 }
 

@@ -6,7 +6,8 @@
  *
  * A packet that took another way to its socket is no sample but is accounted for: from the socket's
  * backlog (a process held the lock), or received outside any NET_RX run (threaded NAPI, busy poll).
- * Where a CPU's backlog has a thread (6.12 on PREEMPT_RT), so has what RPS sends there.
+ * Where a CPU's backlog has a thread (6.12 on PREEMPT_RT), so has what RPS sends there. Its own flaws
+ * are the origins; ORIGIN_SOFTIRQ stands for the socket's backlog.
  */
 #ifndef RXSCOPE_SOFTIRQ_TO_SOCKET_H
 #define RXSCOPE_SOFTIRQ_TO_SOCKET_H
@@ -53,7 +54,7 @@ static __always_inline bool softirq_to_socket(struct cpu_state *s, enum origin o
 {
 	if (origin == ORIGIN_SOFTIRQ && in_net_rx(s) && received_ns >= s->softirq_ns)
 		return observe(s, SOFTIRQ_TO_SOCKET, histogram, s->softirq_ns, queued_ns, shared);
-	add(&s->flaws[SOFTIRQ_TO_SOCKET * FLAWS + FLAW_ORIGIN + (origin & (ORIGINS_ALL - 1))], 1, shared);
+	flawed(s, SOFTIRQ_TO_SOCKET, FLAW_OWN + (origin & (ORIGINS_ALL - 1)), shared);
 	return false;
 }
 

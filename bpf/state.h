@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the programs keep: per-CPU state, histograms, configuration, and the records that they
- * send. User space reads all of it through mmap and learns the layouts from this object's BTF, so
- * no offset is written down twice. No logic here.
+ * What the programs keep: per-CPU state, histograms, configuration. User space reads all of it through
+ * mmap and learns the layouts from this object's BTF, so no offset is written down twice. No logic here.
  */
 #ifndef RXSCOPE_STATE_H
 #define RXSCOPE_STATE_H
@@ -10,13 +9,23 @@
 #include "kernel.h"
 #include "bucket.h"
 
+/* The latency probes; src/capture/reading.ts has the same order. */
 enum probe_index {
 	IRQ_TO_SOFTIRQ,
 	SOFTIRQ_TO_SOCKET,
 	RECEIVE_TO_SOCKET,
+	SOFTIRQ_RAISE_TO_ENTRY,
+	BACKLOG_WAIT,
+	SOCKET_TO_READ,
+	WAKEUP_TO_RUN,
+	NAPI_POLL,
+	HARDIRQ_DURATION,
+	SOFTIRQ_DURATION,
 	PROBES,
-	PROBES_ALL = 4,		/* the next power of two: a mask is what the verifier understands */
+	PROBES_ALL = 16,	/* the next power of two: a mask is what the verifier understands */
 };
+
+#define VECTORS_ALL 16		/* softirq vectors: the kernel has ten */
 
 enum protocol_class {
 	PROTOCOL_TCP,
@@ -55,15 +64,14 @@ enum origin {
 	ORIGINS_ALL = 8,	/* the next power of two */
 };
 
-/* Why a delivered packet is no sample of one probe although it is accounted for. */
+/*
+ * Why something that a probe saw is no sample of it. The first is common to all; the others are the
+ * probe's own, and its header names them.
+ */
 enum flaw {
 	FLAW_CLOCK,		/* negative, or beyond 16 s */
-	/*
-	 * No sample of softirq_to_socket, by its origin. From ORIGIN_SOFTIRQ: delivered outside the run
-	 * that received it, from the socket's backlog.
-	 */
-	FLAW_ORIGIN,
-	FLAWS = FLAW_ORIGIN + ORIGINS_ALL,
+	FLAW_OWN,
+	FLAWS = FLAW_OWN + 8,
 };
 
 /* One latency histogram; buckets as in bounds.gen.h, not cumulated. */
@@ -112,13 +120,18 @@ struct packet {
 #define DEVICE_FIRST 2
 #define DEVICES_MAX 64		/* upper limit of the configuration: devices of one CPU */
 #define DEVICES_ALL 128		/* the next power of two that holds them and the first two */
+#define NO_DEVICE 0xff		/* in a record: none is known */
 #define IRQ_OVERFLOW 0
 #define IRQ_FIRST 1
 #define IRQS 16			/* interrupts of network devices that one CPU keeps apart */
-#define WINDOW 4		/* places that a key may take from its hash on */
+#define WINDOW 8		/* places that a key may take from its hash on */
+#define REASON_OVERFLOW 0
+#define REASON_FIRST 1
+#define REASONS 64		/* reasons that one CPU keeps apart, and the first */
+#define POLL_BUCKETS 11
 
 struct cpu_state {
-	/* irq_to_softirq */
+	/* irq_to_softirq, hardirq_duration */
 	__u64 irq_ns;		/* entry of the device interrupt handler now running, else 0 */
 	__u64 raised_ns;	/* entry of the oldest interrupt whose NET_RX raise is unserved */
 	__u32 irq;
@@ -131,6 +144,13 @@ struct cpu_state {
 	__u32 seen_entry;	/* has any entry been seen on this CPU */
 	__u64 softirq_task;	/* PREEMPT_RT: the task in which it runs */
 
+	/* other runs: softirq_raise_to_entry, softirq_duration, napi_poll, wakeup_to_run */
+	__u64 vector_raised_ns[VECTORS_ALL];	/* first unserved raise of each vector, else 0 */
+	__u64 entered_ns;	/* entry of the softirq in progress, of whatever vector */
+	__u64 poll_ns;		/* when the next poll's time begins, 0 when that is not known */
+	__u32 telling;		/* a socket is being told of data: its protocol + 1, else 0 */
+	__u32 telling_port;	/* that socket's port */
+
 	/* packets under way; head and tail only grow */
 	__u32 ring_head;
 	__u32 ring_tail;
@@ -139,10 +159,14 @@ struct cpu_state {
 	__u32 named_at;		/* … the one at this place of the ring */
 	__u32 reserved;
 
-	/* outliers: when the next may be sent (generic cell rate algorithm) */
+	/* outliers and drops: when the next may be sent (generic cell rate algorithm) */
 	__u64 next_event_ns;
+	__u64 next_drop_ns;
 
-	__u32 first_histogram;	/* this CPU's in the histograms map; set by user space */
+	/* where this CPU's part of these maps begins; set by user space */
+	__u32 first_histogram;
+	__u32 first_poll;
+	__u32 first_drop;
 	__u32 reserved2;
 
 	/* counts */
@@ -155,10 +179,26 @@ struct cpu_state {
 	__u64 events[PROBES_ALL];
 	__u64 events_lost[PROBES_ALL];
 	__u64 received[DEVICES_ALL];
+	__u64 transmit_drops;	/* kfree_skb of what was not on the receive path */
+	__u64 drop_events;
+	__u64 drop_events_lost;
 
-	/* who owns a slot: (ifindex, 0 when free), (irq + 1, 0 when free) */
+	/* who owns a slot: (ifindex, 0 when free), (irq + 1, 0 when free), (reason + 1, 0 when free) */
 	__u32 device_keys[DEVICES_MAX];
 	__u32 irq_keys[IRQS];
+	__u64 reason_keys[REASONS];
+};
+
+/* Drops of one device on one CPU, by the slot of their reason. */
+struct drop_row {
+	__u64 packets[REASONS];
+};
+
+/* What the polls of one device did on one CPU. */
+struct poll_work {
+	__u64 buckets[POLL_BUCKETS];	/* packets: 0, 1, 2, up to 4, 8 … 256, more */
+	__u64 packets;
+	__u64 exhausted;		/* polls that used up their budget */
 };
 
 /* A TCP packet with data on its way to a socket, on any CPU. Found by its skb's address. */
@@ -183,6 +223,30 @@ struct tcp_claim {
 };
 #define TCP_CLAIMS 4096
 
+/*
+ * A packet that waits for something: for its CPU in a backlog, or for its reader on a socket. Found by
+ * its skb's address; wait_table.h says how.
+ */
+struct waiting {
+	__u64 skb;
+	__u64 since_ns;
+	__u64 meta;
+	__u64 check;		/* lower half of skb ^ since_ns ^ meta */
+};
+#define WAIT_WAYS 4
+#define WAIT_SETS 2048
+struct wait_set {
+	struct waiting way[WAIT_WAYS];
+};
+
+/* A task that a socket has woken. Found by its task_struct's address. */
+struct woken {
+	__u64 task;
+	__u64 since_ns;
+	__u64 meta;		/* port << 8 | protocol */
+};
+#define WOKEN_TASKS 4096
+
 /* The interrupt that woke a thread which handles it. */
 struct thread_irq {
 	__u64 irq_ns;		/* 0 when it has been followed to a raise */
@@ -195,57 +259,26 @@ struct config {
 	__u64 budget_ns[PROBES_ALL];
 	__u64 event_interval_ns;	/* mean time between two outliers of one CPU */
 	__u64 event_burst_ns;		/* how far they may run ahead of it */
-};
-
-enum record_kind {
-	RECORD_OUTLIER = 1,
-	RECORD_OBSERVATION = 2,
-};
-
-/* An observation over its budget, with all that is known of its way. Times: CLOCK_MONOTONIC. */
-struct outlier {
-	__u32 kind;
-	__u32 cpu;
-	__u64 latency_ns;
-	__u64 time_ns;		/* its end */
-	__u64 irq_ns;
-	__u64 softirq_ns;
-	__u64 received_ns;
-	__u64 cgroup_id;
-	__u32 irq;
-	__u32 ifindex;
-	__u32 length;
-	__u32 pid;		/* of the task that this CPU was running */
-	__u16 local_port;
-	__u16 remote_port;
-	__u8 probe;
-	__u8 protocol;
-	__u8 device_slot;
-	__u8 in_softirq;
-	char comm[16];
-};
-
-/* Exact mode: every observation. */
-struct observation {
-	__u32 kind;
-	__u32 cpu;
-	__u64 latency_ns;
-	__u64 time_ns;
-	__u32 key;		/* ifindex, or irq */
-	__u8 probe;
-	__u8 protocol;
-	__u8 device_slot;
-	__u8 reserved;
+	__u64 udp_reads_seen;		/* is there a hook where datagrams are read */
 };
 
 /* Set once, before the programs are loaded. */
 const volatile bool irq_to_softirq_on = true;
 const volatile bool softirq_to_socket_on = true;
 const volatile bool receive_to_socket_on = true;
+const volatile bool softirq_raise_to_entry_on = true;
+const volatile bool backlog_wait_on = true;
+const volatile bool socket_to_read_on = true;
+const volatile bool wakeup_to_run_on = true;
+const volatile bool napi_poll_on = true;
+const volatile bool hardirq_duration_on = true;
+const volatile bool softirq_duration_on = true;
+const volatile bool drops_on = true;
 const volatile bool exact = false;
 const volatile bool preempt_rt = false;		/* softirqs run in tasks, which others preempt */
 const volatile __u32 own_netns = 0;		/* inode number of the agent's network namespace */
 const volatile __u32 device_mask = 15;		/* devices - 1; their number is a power of two */
+const volatile __u32 histograms_of[PROBES_ALL] = {};	/* where a probe's begin among one CPU's */
 
 struct config config SEC(".data.config") = {};
 
@@ -267,6 +300,43 @@ struct {
 	__type(key, __u32);
 	__type(value, struct histogram);
 } histograms SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);			/* possible CPUs × device slots */
+	__type(key, __u32);
+	__type(value, struct poll_work);
+} polls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);			/* possible CPUs × device slots */
+	__type(key, __u32);
+	__type(value, struct drop_row);
+} drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);			/* WAIT_SETS when backlog_wait is on */
+	__type(key, __u32);
+	__type(value, struct wait_set);
+} backlog_packets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);			/* WAIT_SETS when socket_to_read is on */
+	__type(key, __u32);
+	__type(value, struct wait_set);
+} queued_packets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);			/* WOKEN_TASKS when wakeup_to_run is on */
+	__type(key, __u32);
+	__type(value, struct woken);
+} woken_tasks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -296,9 +366,5 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(__u32));
 } events SEC(".maps");
-
-/* Never read here: they keep the records' layouts in this object's BTF for user space. */
-const volatile struct outlier outlier_layout = {};
-const volatile struct observation observation_layout = {};
 
 #endif

@@ -7,6 +7,7 @@
 #define RXSCOPE_TCP_DELIVERY_H
 
 #include "delivery.h"
+#include "socket_to_read.h"
 #include "tcp_table.h"
 
 /*
@@ -69,6 +70,16 @@ static __always_inline int tcp_data(enum access access, const struct sock *sk,
 	return 0;
 }
 
+/* The segment's bytes are in the last buffer of the queue: its own, or one that it was merged into. */
+static __always_inline void tcp_read_awaited(struct cpu_state *s, enum access access,
+					     const struct sock *sk, __u64 skb, __u64 now, __u32 ifindex)
+{
+	__u64 last = (__u64)LOAD(access, sk, sk_receive_queue.prev);
+
+	read_awaited(s, (__u64)sk, last, last != skb, now, ifindex,
+		     LOAD(access, sk, __sk_common.skc_num), PROTOCOL_TCP);
+}
+
 static __always_inline int tcp_ready(void *ctx, struct cpu_state *s, enum access access,
 				     const struct sock *sk, __u64 now)
 {
@@ -91,6 +102,8 @@ static __always_inline int tcp_ready(void *ctx, struct cpu_state *s, enum access
 		add(&s->deliveries_without_start, 1, shared);
 		return 0;
 	}
+	if (socket_to_read_on)
+		tcp_read_awaited(s, access, sk, skb, now, p.meta >> 32);
 	slot = slot_here(s, p.meta & (DEVICES_ALL - 1), p.meta >> 32);
 	which = delivered(s, p.meta >> 8 & (ORIGINS_ALL - 1), p.received_ns, now, slot,
 			  PROTOCOL_TCP, shared);

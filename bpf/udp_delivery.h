@@ -7,6 +7,7 @@
 #define RXSCOPE_UDP_DELIVERY_H
 
 #include "delivery.h"
+#include "socket_to_read.h"
 
 /* __udp_enqueue_schedule_skb: UDP is about to queue this packet for this socket. */
 static __always_inline int udp_queueing(enum access access, __u64 sk, const struct sk_buff *skb)
@@ -93,6 +94,9 @@ static __always_inline int udp_ready(void *ctx, struct cpu_state *s, enum access
 	/* The usual case: nothing older is open, so nothing is left for the softirq's exit to settle. */
 	if (at == s->ring_head)
 		s->ring_head++;
+	if (socket_to_read_on)
+		read_awaited(s, (__u64)sk, p->skb, false, now, p->ifindex, p->local_port,
+			     PROTOCOL_UDP);
 	which = delivered(s, p->origin, p->received_ns, now, p->device_slot, PROTOCOL_UDP, shared);
 	if (!which)
 		return 0;

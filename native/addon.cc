@@ -5,35 +5,25 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <napi.h>
-#include <unistd.h>
+#include <string.h>
 
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "arguments.h"
 #include "bpf_object_wrap.h"
 #include "capabilities.h"
+#include "descriptor.h"
 #include "error.h"
+#include "ethtool.h"
+#include "kernel_types.h"
 #include "log_tail.h"
+#include "route_netlink.h"
 
 namespace rxscope {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() { Close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  void Close() {
-    if (fd_ >= 0) close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_;
-};
 
 // What one environment keeps.
 struct Instance {
@@ -52,6 +42,38 @@ Napi::Value PossibleCpus(const Napi::CallbackInfo& info) {
 
 Napi::Value OpenObject(const Napi::CallbackInfo& info) {
   return info.Env().GetInstanceData<Instance>()->object_constructor.New({info[0]});
+}
+
+Napi::Value EnumsOfKernel(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    const Enums found = KernelEnums(Arguments(info, "types", "kernelEnums").Text(0, "part"));
+    Napi::Array enums = Napi::Array::New(env, found.enums.size());
+    for (uint32_t at = 0; at < found.enums.size(); at++) {
+      const Enum& one = found.enums[at];
+      Napi::Array values = Napi::Array::New(env, one.values.size());
+      for (uint32_t item = 0; item < one.values.size(); item++) {
+        const auto& [name, value] = one.values[item];
+        Napi::Array pair = Napi::Array::New(env, 2);
+        pair.Set(0u, Napi::String::New(env, name));
+        pair.Set(1u, Napi::Number::New(env, static_cast<double>(value)));
+        values.Set(item, pair);
+      }
+      Napi::Object told = Napi::Object::New(env);
+      told.Set("name", Napi::String::New(env, one.name));
+      told.Set("values", values);
+      enums.Set(at, told);
+    }
+    Napi::Array unread = Napi::Array::New(env, found.unread_modules.size());
+    for (uint32_t at = 0; at < found.unread_modules.size(); at++)
+      unread.Set(at, Napi::String::New(env, found.unread_modules[at]));
+    Napi::Object told = Napi::Object::New(env);
+    told.Set("enums", enums);
+    told.Set("unreadModules", unread);
+    return told;
+  } catch (const Failure& failure) {
+    throw failure.ToJs(env);
+  }
 }
 
 Napi::Value EnableStats(const Napi::CallbackInfo& info) {
@@ -87,6 +109,34 @@ Napi::Value DropAllCapabilitiesBut(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value AnswerRouteDump(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    const std::vector<uint8_t> answer =
+        RouteDump(Arguments(info, "netlink", "routeDump").Bytes(0, "request"));
+    Napi::Uint8Array told = Napi::Uint8Array::New(env, answer.size());
+    if (!answer.empty()) memcpy(told.Data(), answer.data(), answer.size());
+    return told;
+  } catch (const Failure& failure) {
+    throw failure.ToJs(env);
+  }
+}
+
+Napi::Value Ethtool(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    const Arguments arguments(info, "ethtool", "ethtool");
+    const std::string device = arguments.Text(0, "device");
+    const std::span<uint8_t> buffer = arguments.Bytes(1, "buffer");
+    if (buffer.size() > kEthtoolBytesMax)
+      throw Failure("ethtool", EINVAL, "ask " + device + " by ethtool",
+                    "the buffer is longer than 4 MiB");
+    return Napi::Number::New(env, CallEthtool(device, buffer));
+  } catch (const Failure& failure) {
+    throw failure.ToJs(env);
+  }
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   LogTail::Install();
   auto instance = std::make_unique<Instance>();
@@ -95,9 +145,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("libbpfVersion", Napi::Function::New<LibbpfVersion>(env, "libbpfVersion"));
   exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));
   exports.Set("openObject", Napi::Function::New<OpenObject>(env, "openObject"));
+  exports.Set("kernelEnums", Napi::Function::New<EnumsOfKernel>(env, "kernelEnums"));
   exports.Set("enableStats", Napi::Function::New<EnableStats>(env, "enableStats"));
   exports.Set("dropCapabilities",
               Napi::Function::New<DropAllCapabilitiesBut>(env, "dropCapabilities"));
+  exports.Set("routeDump", Napi::Function::New<AnswerRouteDump>(env, "routeDump"));
+  exports.Set("ethtool", Napi::Function::New<Ethtool>(env, "ethtool"));
   return exports;
 }
 

@@ -8,8 +8,10 @@
 #include <linux/bpf.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "error.h"
 #include "log_tail.h"
@@ -141,6 +143,25 @@ size_t BpfObject::MapBytes(const std::string& name) const {
 
 void BpfObject::Read(const std::string& name, size_t offset, std::span<uint8_t> into) {
   MappingFor(name, "read", offset, into.size()).Read(offset, into.data(), into.size());
+}
+
+void BpfObject::Sum(const std::string& name, std::span<const uint8_t> indices,
+                    std::span<uint8_t> sums) {
+  if (indices.size() % sizeof(uint32_t) != 0 || sums.size() % sizeof(double) != 0)
+    throw Failure("map", EINVAL, "sum map " + name, "not all indices or sums are whole")
+        .Map(name);
+  const size_t words = sums.size() / sizeof(double);
+  std::vector<uint32_t> places(indices.size() / sizeof(uint32_t));
+  std::memcpy(places.data(), indices.data(), places.size() * sizeof(uint32_t));
+  std::vector<uint64_t> totals(words, 0);
+  if (!places.empty()) {
+    const size_t bytes = words * sizeof(uint64_t);
+    const size_t last = *std::max_element(places.begin(), places.end());
+    const Mapping& mapping = MappingFor(name, "sum", last * bytes, bytes);
+    for (const uint32_t place : places) mapping.AddTo(place * bytes, totals.data(), words);
+  }
+  const std::vector<double> numbers(totals.begin(), totals.end());
+  std::memcpy(sums.data(), numbers.data(), words * sizeof(double));
 }
 
 void BpfObject::Write(const std::string& name, size_t offset, std::span<const uint8_t> from) {

@@ -55,6 +55,8 @@ class BpfObject {
 
   size_t MapBytes(const std::string& map) const;
   void Read(const std::string& map, size_t offset, std::span<uint8_t> into);
+  // Adds up the counters of some values of a map; `words` of each, as many as `sums` has room for.
+  void Sum(const std::string& map, std::span<const uint8_t> indices, std::span<uint8_t> sums);
   void Write(const std::string& map, size_t offset, std::span<const uint8_t> from);
   Layout LayoutOfStruct(const std::string& name) const;
 

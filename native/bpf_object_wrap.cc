@@ -50,6 +50,7 @@ Napi::Function BpfObjectWrap::Define(Napi::Env env) {
           InstanceMethod<&Self::Guarded<&Self::ProgramStats>>("programStats"),
           InstanceMethod<&Self::Guarded<&Self::MapBytes>>("mapBytes"),
           InstanceMethod<&Self::Guarded<&Self::Read>>("read"),
+          InstanceMethod<&Self::Guarded<&Self::Sum>>("sum"),
           InstanceMethod<&Self::Guarded<&Self::Write>>("write"),
           InstanceMethod<&Self::Guarded<&Self::Layout>>("layout"),
           InstanceMethod<&Self::Guarded<&Self::OpenEvents>>("openEvents"),
@@ -141,6 +142,13 @@ Napi::Value BpfObjectWrap::Read(const Napi::CallbackInfo& info) {
   const std::string map = arguments.Text(0, "map");
   const uint64_t offset = arguments.Count(1, "offset", kSafeInteger);
   Opened("map").Read(map, offset, arguments.Bytes(2, "into"));
+  return info.Env().Undefined();
+}
+
+Napi::Value BpfObjectWrap::Sum(const Napi::CallbackInfo& info) {
+  const Arguments arguments(info, "map", "sum");
+  const std::string map = arguments.Text(0, "map");
+  Opened("map").Sum(map, arguments.Bytes(1, "indices"), arguments.Bytes(2, "sums"));
   return info.Env().Undefined();
 }
 

@@ -68,4 +68,9 @@ void Mapping::Write(size_t offset, const uint8_t* from, size_t bytes) {
   }
 }
 
+void Mapping::AddTo(size_t offset, uint64_t* sums, size_t words) const {
+  const uint64_t* from = words_ + offset / kWord;
+  for (size_t i = 0; i < words; i++) sums[i] += __atomic_load_n(from + i, __ATOMIC_RELAXED);
+}
+
 }  // namespace rxscope

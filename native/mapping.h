@@ -29,6 +29,8 @@ class Mapping {
   // multiple of eight.
   void Read(size_t offset, uint8_t* into, size_t bytes) const;
   void Write(size_t offset, const uint8_t* from, size_t bytes);
+  // Adds `words` counters, from this offset on, to those there.
+  void AddTo(size_t offset, uint64_t* sums, size_t words) const;
 
   bool writable() const { return writable_; }
 

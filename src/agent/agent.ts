@@ -1,47 +1,46 @@
 // The agent: one capture, the host's names for its numbers, and the snapshot that a scrape gets.
 // Does nothing while nobody scrapes; what the kernel counts waits there.
 
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Addon, loadAddon } from '../capture/addon.ts';
 import type { BpftraceBackend, ScriptStatus } from '../capture/bpftrace/backend.ts';
-import type { ScriptReading } from '../capture/bpftrace/script_reading.ts';
 import { explainObject, isBpfError } from '../capture/explain.ts';
 import { type KernelCapture, openKernelCapture } from '../capture/kernel_capture.ts';
-import type { IrqKey, Reading } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
 import type { Config } from '../config/schema.ts';
-import { cpuLabelFits, packetFamilies } from '../metrics/families.ts';
-import type { Family, Snapshot } from '../metrics/model.ts';
-import { processFamilies } from '../metrics/process.ts';
-import { type CollectorRun, type ProbeStatus, selfFamilies } from '../metrics/self_families.ts';
-import { PROBES } from '../probes/index.ts';
+import type { Snapshot } from '../metrics/model.ts';
+import type { ProbeStatus } from '../metrics/self_families.ts';
+import { hasScript, MEASURES } from '../probes/index.ts';
 import type { ServeSource } from '../serve/source.ts';
-import { HostNames, OTHER_NETNS, OVERFLOW } from './host_names.ts';
+import { DropEvents } from './drop_events.ts';
+import { budgets, Gatherer } from './gatherer.ts';
 import { Outliers } from './outliers.ts';
 import { probeStatuses, withScripts } from './status.ts';
-import { REVISION, VERSION } from './version.ts';
+import { VERSION } from './version.ts';
 
 export class Agent implements ServeSource {
   readonly version = VERSION;
   readonly #log: Logger;
   readonly #outliers: Outliers;
+  readonly #drops: DropEvents;
+  readonly #gatherer: Gatherer;
   #config: Config;
   #capture: KernelCapture | undefined;
   #scripts: BpftraceBackend | undefined;
   #statistics: { close(): void } | undefined;
   /** By libbpf alone. */
   #statuses: readonly ProbeStatus[] = [];
-  readonly #names = new HostNames();
-  readonly #dropped = new Map<string, Set<string>>();
-  #cpus: readonly number[] = [];
   #reloadSucceeded = true;
   #ready = false;
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#outliers = new Outliers(config.outliers_kept, (outlier) => this.#outlierDevice(outlier));
+    this.#gatherer = new Gatherer(config, log);
+    this.#outliers = new Outliers(config.outliers_kept, (outlier) =>
+      this.#gatherer.outlierDevice(outlier),
+    );
+    this.#drops = new DropEvents(config.outliers_kept, this.#gatherer);
   }
 
   /**
@@ -57,9 +56,10 @@ export class Agent implements ServeSource {
     this.#statuses = chosen
       ? probeStatuses(enabled, [], 'bpftrace is starting')
       : probeStatuses(enabled, this.#capture?.states ?? [], failure);
-    this.#readNames();
-    this.#chooseCpuLabel();
-    const missing = this.#statuses.filter(({ id, up }) => !up && enabled.includes(id));
+    this.#gatherer.start(this.#capture?.cpus ?? 0);
+    const missing = this.#statuses.filter(
+      ({ id, up }) => !up && enabled.includes(id) && hasScript(id),
+    );
     if (backend !== 'libbpf' && missing.length > 0) {
       const ids = missing.map(({ id }) => id);
       this.#narrowLibbpf(enabled.filter((id) => !ids.includes(id)));
@@ -119,7 +119,8 @@ export class Agent implements ServeSource {
   }
 
   enabledProbes(): string[] {
-    return PROBES.map(({ id }) => id).filter((id) => this.#config.probes[id]?.enabled === true);
+    const enabled = enabledIn(this.#config);
+    return this.#config.backend === 'bpftrace' ? enabled.filter(hasScript) : enabled;
   }
 
   statuses(): readonly ProbeStatus[] {
@@ -144,11 +145,15 @@ export class Agent implements ServeSource {
     return this.#outliers.list();
   }
 
+  drops(): readonly unknown[] {
+    return this.#drops.list();
+  }
+
   /** Takes over what may change without a restart: budgets, the outliers' rate, labels, log level. */
   reconfigure(config: Config): void {
     this.#config = config;
     this.#capture?.configure(captureOptions(config, false));
-    this.#chooseCpuLabel();
+    this.#gatherer.reconfigure(config, this.#capture?.cpus ?? 0);
     this.#reloadSucceeded = true;
   }
 
@@ -156,51 +161,17 @@ export class Agent implements ServeSource {
     this.#reloadSucceeded = false;
   }
 
-  async gather(): Promise<Snapshot> {
-    const runs: CollectorRun[] = [];
-    const collect = <T>(collector: string, work: () => T): T | undefined => {
-      const started = performance.now();
-      try {
-        const result = work();
-        runs.push({ collector, success: true, seconds: (performance.now() - started) / 1000 });
-        return result;
-      } catch (error) {
-        const level = error instanceof NothingAttached ? 'debug' : 'error';
-        this.#log[level]({ collector, err: error }, 'collector failed');
-        runs.push({ collector, success: false, seconds: (performance.now() - started) / 1000 });
-        return undefined;
-      }
-    };
-    // Where bpftrace does it all there is no other counter to read.
-    const reading = this.#onlyScripts()
-      ? undefined
-      : collect('kernel', () => this.#capture?.read() ?? nothingAttached());
-    const scripts = await this.#readScripts(runs);
-    collect('devices', () => this.#refreshDevices(reading));
-    collect('interrupts', () => this.#names.refreshInterrupts(irqsOf(reading, scripts)));
-    const families = this.#packetFamilies(reading, scripts);
-    let process: Family[] = [];
-    if (this.#config.process_metrics) {
-      const started = performance.now();
-      process = await processFamilies();
-      const seconds = (performance.now() - started) / 1000;
-      runs.push({ collector: 'process', success: true, seconds });
-    }
-    const self = selfFamilies({
-      probes: this.statuses(),
-      reading,
-      dropped: this.#dropped,
-      collectors: runs,
+  gather(): Promise<Snapshot> {
+    const enabled = this.enabledProbes();
+    return this.#gatherer.gather({
+      capture: this.#capture,
+      scripts: this.#scripts,
+      statuses: this.statuses().filter(({ id }) => enabled.includes(id)),
+      onlyScripts: this.#onlyScripts(),
+      statistics: this.#statistics !== undefined,
       reloadSucceeded: this.#reloadSucceeded,
-      build: {
-        version: VERSION,
-        revision: REVISION,
-        kernel: kernelRelease(),
-        nodeversion: globalThis.process.version,
-      },
-      ...(this.#statistics === undefined ? {} : { programs: this.#capture?.programStats() ?? [] }),
+      exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
     });
-    return [...families, ...self, ...process];
   }
 
   /** Detaches everything; harmless twice. Resolves when no process is left, either. */
@@ -210,6 +181,7 @@ export class Agent implements ServeSource {
     this.#statistics = undefined;
     this.#capture?.close();
     this.#capture = undefined;
+    this.#gatherer.close();
     await this.#scripts?.stop();
   }
 
@@ -219,62 +191,13 @@ export class Agent implements ServeSource {
     return !measured && this.usesBpftrace();
   }
 
-  async #readScripts(runs: CollectorRun[]): Promise<ScriptReadings | undefined> {
-    if (this.#scripts === undefined) return undefined;
-    const started = performance.now();
-    const { readings, stale } = await this.#scripts.read();
-    const seconds = (performance.now() - started) / 1000;
-    runs.push({ collector: 'bpftrace', success: stale.length === 0, seconds });
-    if (stale.length > 0) this.#log.warn({ probes: stale }, 'bpftrace did not answer in time');
-    return readings;
-  }
-
-  #packetFamilies(reading: Reading | undefined, scripts: ScriptReadings | undefined): Family[] {
-    const irqLabel = (irq: IrqKey): string => this.#names.irq(irq);
-    return packetFamilies(reading, {
-      ...this.#known(),
-      budgets_ns: budgets(this.#config),
-      deviceLabel: (device) => this.#names.device(device),
-      irqLabel,
-      ...(scripts === undefined
-        ? {}
-        : {
-            scripts: {
-              readings: scripts,
-              deviceLabel: (device) => this.#names.scriptDevice(device),
-              irqLabel,
-            },
-          }),
-      exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
-      cpus: this.#cpus,
-      dropped: this.#dropped,
-    });
-  }
-
-  /** What is known before the first packet: probes, devices, and how many series are allowed. */
-  #known() {
-    const enabled = this.enabledProbes();
-    return {
-      probes: PROBES.filter(({ id }) => enabled.includes(id)),
-      ...this.#names.known(),
-      seriesMax: this.#config.series_max,
-    };
-  }
-
-  #chooseCpuLabel(): void {
-    const cpus = Array.from({ length: this.#capture?.cpus ?? 0 }, (_, cpu) => cpu);
-    const { cpu: label } = this.#config.labels;
-    const wanted =
-      label === 'always' || (label === 'auto' && cpuLabelFits(this.#known(), cpus.length));
-    this.#cpus = wanted ? cpus : [];
-  }
-
   /** Outliers go through perf rings, which may be denied where all else is permitted. */
   #startRecords(): void {
     try {
       this.#capture?.startRecords({
         outlier: (outlier) => this.#addOutlier(outlier),
         observation: () => {},
+        drop: (drop) => this.#drops.add(drop),
       });
     } catch (error) {
       if (!isBpfError(error)) throw error;
@@ -287,29 +210,6 @@ export class Agent implements ServeSource {
     this.#log.debug({ outlier: named }, 'outlier');
   }
 
-  #outlierDevice(outlier: Outlier): string {
-    if (outlier.otherNetns) return OTHER_NETNS;
-    if (outlier.ifindex === 0) return this.#names.irq(outlier.irq);
-    return this.#names.device(outlier.ifindex) ?? OVERFLOW;
-  }
-
-  #readNames(): void {
-    try {
-      this.#names.read();
-    } catch (error) {
-      this.#log.error({ err: error }, 'cannot read the network devices from /sys and /proc');
-    }
-  }
-
-  /**
-   * Asked after the counters were read: a device that had packets and is not listed is gone, and
-   * its slots are freed for others.
-   */
-  #refreshDevices(reading: Reading | undefined): void {
-    const seen = (reading?.received ?? []).map(({ device }) => device);
-    this.#capture?.forgetDevices(this.#names.refreshDevices(seen));
-  }
-
   #enableStatistics(addon: Addon): { close(): void } | undefined {
     try {
       return addon.enableStats();
@@ -320,38 +220,20 @@ export class Agent implements ServeSource {
   }
 }
 
-type ScriptReadings = ReadonlyMap<string, ScriptReading>;
-
-function irqsOf(reading: Reading | undefined, scripts: ScriptReadings | undefined): IrqKey[] {
-  const ofScripts = [...(scripts?.values() ?? [])].flatMap(({ latencies }) =>
-    latencies.flatMap(({ irq }) => (irq === undefined ? [] : [irq])),
-  );
-  return [...(reading?.irqs ?? []).map(({ irq }) => irq), ...ofScripts];
+function enabledIn({ probes }: Config): string[] {
+  return MEASURES.map(({ id }) => id).filter((id) => probes[id]?.enabled === true);
 }
 
-/** Told at start, once for each probe; a scrape only says that there is nothing to read. */
-class NothingAttached extends Error {}
-
-function nothingAttached(): never {
-  throw new NothingAttached('nothing could be attached');
-}
-
-/** What the configuration means for the capture. */
+/** What the configuration means for libbpf. */
 export function captureOptions(config: Config, exact: boolean) {
   return {
-    probes: PROBES.map(({ id }) => id).filter((id) => config.probes[id]?.enabled === true),
+    probes: enabledIn(config),
     exact,
     devices: config.devices_max,
     pagesPerCpu: config.events.pages_per_cpu,
     budgets_ns: budgets(config),
     perCpuPerSecond: config.events.per_cpu_per_second,
   };
-}
-
-function budgets(config: Config): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(config.probes).map(([id, { budget_ns }]) => [id, budget_ns]),
-  );
 }
 
 /** One plain sentence for whatever kept the programs from being loaded at all. */
@@ -361,8 +243,4 @@ export function explain(error: unknown): string {
   // The first line says what is wrong and the last one what to do; between them are details.
   const lines = error.message.split('\n').map((line) => line.trim());
   return [...new Set([lines[0], lines.at(-1)])].join('. ');
-}
-
-function kernelRelease(): string {
-  return readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
 }

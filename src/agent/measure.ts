@@ -38,6 +38,7 @@ export async function measure(
     try {
       capture.startRecords({
         outlier: () => {},
+        drop: () => {},
         observation: (observation) => {
           observations.push(observation);
         },
@@ -71,11 +72,9 @@ export async function measure(
 /** Everything of a probe in one histogram. */
 export function histogramsByProbe(reading: Reading | undefined): Map<string, Histogram> {
   const byProbe = new Map<string, Histogram>(PROBE_INDEX.map((id) => [id, emptyHistogram()]));
-  const add = (id: string, histogram: Histogram): void => {
-    const total = byProbe.get(id);
+  for (const { probe, histogram } of reading?.latencies ?? []) {
+    const total = byProbe.get(probe);
     if (total !== undefined) merge(total, histogram);
-  };
-  for (const row of reading?.packets ?? []) add(row.probe, row.histogram);
-  for (const row of reading?.irqs ?? []) add('irq_to_softirq', row.histogram);
+  }
   return byProbe;
 }

@@ -2,9 +2,12 @@
 // become its exemplars. Both are bounded: the oldest makes room, and a flood on one device takes
 // nothing from the exemplars of another.
 
-import { PROBE_INDEX, PROTOCOLS } from '../capture/reading.ts';
+import { PROBE_INDEX } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
+import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
 import type { Exemplar, Labels } from '../metrics/model.ts';
+import { PROBES } from '../probes/index.ts';
+import { defined } from './defined.ts';
 
 /** An outlier with the kernel's numbers turned into names. Times in seconds, base units. */
 export interface NamedOutlier {
@@ -13,11 +16,14 @@ export interface NamedOutlier {
   readonly seconds: number;
   readonly device: string;
   readonly protocol?: string;
+  readonly vector?: string;
   readonly cpu: number;
   readonly irq?: number;
   readonly local_port?: number;
   readonly remote_port?: number;
   readonly bytes?: number;
+  /** Of a poll: what it handed over. */
+  readonly packets?: number;
   readonly cgroup_id?: number;
   /** The task that the CPU was running. */
   readonly pid: number;
@@ -65,8 +71,8 @@ export class Outliers {
   }
 
   #keepForSeries(kept: Kept): void {
-    const { probe, device, protocol, cpu } = kept.outlier;
-    const key = JSON.stringify([probe, device, protocol, cpu]);
+    const { probe, device, protocol, vector, cpu } = kept.outlier;
+    const key = JSON.stringify([probe, device, protocol, vector, cpu]);
     const series = this.#bySeries.get(key) ?? [];
     series.push(kept);
     if (series.length > EXEMPLARS_PER_SERIES_MAX) series.shift();
@@ -104,21 +110,24 @@ export class Outliers {
     const probe = PROBE_INDEX[o.probe] ?? `probe ${o.probe}`;
     const since = (fromNs: number): number | undefined =>
       fromNs > 0 && fromNs <= o.timeNs ? (o.timeNs - fromNs) / 1e9 : undefined;
-    const packet = probe !== 'irq_to_softirq';
+    const by = PROBES.find(({ id }) => id === probe)?.by;
+    const hasProtocol = by === 'protocol' || by === 'device_protocol';
     return {
       time: new Date(timestampMs).toISOString(),
       probe,
       seconds: o.latencyNs / 1e9,
-      device: this.#device(o),
+      device: by === 'vector' || by === 'protocol' ? '' : this.#device(o),
       cpu: o.cpu,
       pid: o.pid,
       comm: o.comm,
       ...defined({
-        protocol: packet ? PROTOCOLS[o.protocol] : undefined,
+        protocol: hasProtocol ? PROTOCOLS[o.protocol] : undefined,
+        vector: by === 'vector' ? VECTORS[o.vector] : undefined,
         irq: o.irq > 0 ? o.irq : undefined,
         local_port: o.localPort > 0 ? o.localPort : undefined,
         remote_port: o.remotePort > 0 ? o.remotePort : undefined,
-        bytes: packet ? o.length : undefined,
+        bytes: o.length > 0 && probe !== 'napi_poll' ? o.length : undefined,
+        packets: probe === 'napi_poll' ? o.length : undefined,
         cgroup_id: o.cgroupId > 0 ? o.cgroupId : undefined,
         since_irq_seconds: since(o.irqNs),
         since_softirq_seconds: since(o.softirqNs),
@@ -128,19 +137,11 @@ export class Outliers {
   }
 }
 
-/** The same object without the members that are undefined. */
-function defined<T extends Record<string, unknown>>(
-  members: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
-}
-
 function matches(outlier: NamedOutlier, probe: string, labels: Labels): boolean {
   return (
     outlier.probe === probe &&
-    outlier.device === labels.device &&
+    (labels.device === undefined || outlier.device === labels.device) &&
+    (labels.vector === undefined || outlier.vector === labels.vector) &&
     (labels.protocol === undefined || outlier.protocol === labels.protocol) &&
     (labels.cpu === undefined || String(outlier.cpu) === labels.cpu)
   );

@@ -5,7 +5,7 @@ import { forceRung, HOOKS } from '../capture/hooks.ts';
 import { type CaptureOptions, openKernelCapture } from '../capture/kernel_capture.ts';
 import type { Config } from '../config/schema.ts';
 import type { ProbeStatus } from '../metrics/self_families.ts';
-import { PROBES } from '../probes/index.ts';
+import { hasScript, PROBES } from '../probes/index.ts';
 import { captureOptions, explain } from './agent.ts';
 import { colorsFor } from './colors.ts';
 import type { ProbesOptions } from './options.ts';
@@ -16,20 +16,19 @@ import { probeStatuses } from './status.ts';
 /** Resolves to the exit code: 1 when a probe that is switched on is not up. */
 export async function listProbes({ config, rung, json }: ProbesOptions): Promise<number> {
   const backend = rung === undefined ? config.backend : rung === 'bpftrace' ? rung : 'libbpf';
+  const options = captureOptions(config, false);
   const settings = {
-    ...captureOptions(config, false),
+    ...options,
+    ...(backend === 'bpftrace' ? { probes: options.probes.filter(hasScript) } : {}),
     ...(rung === undefined || rung === 'bpftrace' ? {} : { hooks: forceRung(HOOKS, rung) }),
   };
   const statuses = await attachForAMoment(settings, backend);
   const rows = statuses.map((status) => {
     const probe = PROBES.find(({ id }) => id === status.id);
-    const { from = '', to = '' } = probe ?? {};
-    return {
-      ...status,
-      from,
-      to,
-      budget_seconds: (config.probes[status.id]?.budget_ns ?? 0) / 1e9,
-    };
+    // Drops are no latency: they have neither.
+    if (probe === undefined) return status;
+    const { from, to } = probe;
+    return { ...status, from, to, budget_seconds: (config.probes[probe.id]?.budget_ns ?? 0) / 1e9 };
   });
   process.stdout.write(
     json ? `${JSON.stringify(rows, null, 2)}\n` : renderProbes(statuses, colorsFor(process.stdout)),
@@ -44,7 +43,9 @@ async function attachForAMoment(
   const wanted = settings.probes;
   if (backend === 'bpftrace') return tryScripts(probeStatuses(wanted, []), wanted, true);
   const statuses = byLibbpf(settings);
-  const missing = statuses.filter(({ id, up }) => !up && wanted.includes(id)).map(({ id }) => id);
+  const missing = wanted.filter(
+    (id) => hasScript(id) && !statuses.some((s) => s.id === id && s.up),
+  );
   return backend === 'auto' && missing.length > 0 ? tryScripts(statuses, missing, false) : statuses;
 }
 

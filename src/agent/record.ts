@@ -1,12 +1,18 @@
 // `rxscope record`: measures once, prints a histogram and quantiles for each probe.
 
-import { PROBE_INDEX } from '../capture/reading.ts';
+import { loadAddon } from '../capture/addon.ts';
+import { readDropReasons } from '../capture/drop_reasons.ts';
+import { PROBE_INDEX, type Reading } from '../capture/reading.ts';
+import { Symbols } from '../capture/symbols.ts';
+import { reasonLabel } from '../metrics/drop_families.ts';
 import { PROBES } from '../probes/index.ts';
 import { count, quantile } from '../stages/histogram.ts';
 import { captureOptions, explain } from './agent.ts';
 import { colorsFor } from './colors.ts';
+import { HostNames } from './host_names.ts';
 import { type Measurement, measure } from './measure.ts';
 import type { RecordOptions } from './options.ts';
+import { recordParts } from './record_parts.ts';
 import { type ProbeRecord, QUANTILES, renderRecord } from './render.ts';
 import { probeStatuses } from './status.ts';
 
@@ -29,21 +35,42 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     failure = explain(error);
   }
   const statuses = probeStatuses(settings.probes, measurement?.states ?? [], failure);
-  const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map(({ id }) => {
-    const status = statuses.find((candidate) => candidate.id === id);
-    return recordOf(id, measurement, exact, status?.up ?? false, status?.reason ?? '');
+  const names = new HostNames();
+  names.read();
+  const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map((probe) => {
+    const status = statuses.find(({ id }) => id === probe.id);
+    return {
+      ...recordOf(probe.id, measurement, exact, status?.up ?? false, status?.reason ?? ''),
+      parts: recordParts(probe, measurement?.reading, names),
+    };
   });
   const result = {
     seconds: measurement?.seconds ?? 0,
     exact,
     received: measurement?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
     pending: measurement?.reading?.pending ?? 0,
+    ...(settings.probes.includes('drops') ? { drops: dropsOf(measurement?.reading) } : {}),
     probes: records,
   };
   process.stdout.write(
     json ? `${JSON.stringify(result, null, 2)}\n` : renderRecord(result, colorsFor(process.stdout)),
   );
-  return records.some(({ up }) => up) ? 0 : 1;
+  return statuses.some(({ up }) => up) ? 0 : 1;
+}
+
+/** Drops on the receive path of all devices, by reason, the most first. */
+function dropsOf(reading: Reading | undefined): Record<string, number> {
+  const drops = reading?.drops ?? [];
+  if (drops.length === 0) return {};
+  const symbols = new Symbols();
+  const reasons = readDropReasons(loadAddon());
+  const sums = new Map<string, number>();
+  for (const { reason, packets } of drops) {
+    const name = reasonLabel(reason, reasons, symbols);
+    sums.set(name, (sums.get(name) ?? 0) + packets);
+  }
+  symbols.close();
+  return Object.fromEntries([...sums].sort(([, a], [, b]) => b - a));
 }
 
 /** The wait of the measurement; Ctrl-C ends it early and what was measured is still printed. */
@@ -67,7 +94,7 @@ function recordOf(
   exact: boolean,
   up: boolean,
   reason: string,
-): ProbeRecord {
+): Omit<ProbeRecord, 'parts'> {
   const histogram = measurement?.histograms.get(id);
   const latencies = Float64Array.from(
     (measurement?.observations ?? [])
@@ -84,7 +111,7 @@ function recordOf(
     // JSON has no NaN: an empty histogram has no quantile.
     quantiles[String(q)] = Number.isFinite(seconds) ? seconds : null;
   }
-  const index = (PROBE_INDEX as readonly string[]).indexOf(id);
+  const index = PROBE_INDEX.indexOf(id);
   return {
     id,
     up,

@@ -3,6 +3,7 @@
 import type { ProbeStatus } from '../metrics/self_families.ts';
 import { boundSeconds } from '../stages/bounds.ts';
 import type { Colors } from './colors.ts';
+import type { RecordPart } from './record_parts.ts';
 
 export const QUANTILES = [0.5, 0.9, 0.99, 0.999] as const;
 
@@ -21,6 +22,8 @@ export interface ProbeRecord {
   /** Observations of each bucket of src/stages/bounds.ts. */
   readonly buckets: readonly number[];
   readonly unmatched: Readonly<Record<string, number>>;
+  /** The same by label set, the most observed first. */
+  readonly parts?: readonly RecordPart[];
 }
 
 export interface RecordResult {
@@ -28,6 +31,8 @@ export interface RecordResult {
   readonly exact: boolean;
   readonly received: number;
   readonly pending: number;
+  /** By reason, the most first; absent when drops were not counted. */
+  readonly drops?: Readonly<Record<string, number>>;
   readonly probes: readonly ProbeRecord[];
 }
 
@@ -37,7 +42,13 @@ export function renderRecord(result: RecordResult, colors: Colors): string {
   const how = result.exact ? 'quantiles from every observation' : 'quantiles within 9.1 %';
   const head = `${result.received} packets received in ${result.seconds.toFixed(1)} s; ${how}\n`;
   const sections = result.probes.map((record) => renderProbe(record, colors));
-  return `${head}\n${sections.join('\n')}`;
+  return `${head}${renderDrops(result)}\n${sections.join('\n')}`;
+}
+
+function renderDrops({ drops }: RecordResult): string {
+  const reasons = Object.entries(drops ?? {});
+  if (reasons.length === 0) return '';
+  return `dropped on the receive path: ${reasons.map(([why, n]) => `${why} ${n}`).join(', ')}\n`;
 }
 
 function renderProbe(record: ProbeRecord, colors: Colors): string {
@@ -66,7 +77,20 @@ function renderProbe(record: ProbeRecord, colors: Colors): string {
   if (unmatched.length > 0) {
     lines.push(`  unmatched: ${unmatched.map(([cause, n]) => `${cause} ${n}`).join(', ')}`);
   }
-  return `${[...lines, ...drawHistogram(record.buckets, colors)].join('\n')}\n`;
+  const parts = renderParts(record.parts ?? []);
+  return `${[...lines, ...drawHistogram(record.buckets, colors), ...parts].join('\n')}\n`;
+}
+
+/** One line for each label set; a single one says nothing new. */
+function renderParts(parts: readonly RecordPart[]): string[] {
+  if (parts.length < 2) return [];
+  const names = parts.map(({ labels }) => Object.values(labels).join(' ').trim() || '(none)');
+  const width = Math.max(...names.map(({ length }) => length));
+  return parts.map(({ count, p50_seconds, p99_seconds }, i) => {
+    const quantiles = `p50 ${formatSeconds(p50_seconds)}`.padEnd(14);
+    const p99 = `p99 ${formatSeconds(p99_seconds)}`.padEnd(14);
+    return `  ${(names[i] ?? '').padEnd(width)}  ${quantiles}${p99}${count}`;
+  });
 }
 
 /** One line for each power of two between the lowest and the highest observation. */
@@ -127,8 +151,8 @@ export function renderProbes(statuses: readonly ProbeStatus[], colors: Colors): 
   return statuses.map((status) => renderStatus(status, colors)).join('\n');
 }
 
-function renderStatus({ id, up, reason, programs }: ProbeStatus, colors: Colors): string {
-  const state = up ? colors.green('up') : colors.red('not up');
+function renderStatus({ id, up, off, reason, programs }: ProbeStatus, colors: Colors): string {
+  const state = up ? colors.green('up') : off ? colors.dim('off') : colors.red('not up');
   const lines = [`${colors.bold(id)}  ${state}${reason === '' ? '' : `: ${reason}`}`];
   const width = Math.max(0, ...programs.map(({ hook }) => hook.length));
   for (const { hook, attach, target, refusals } of programs) {

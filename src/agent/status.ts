@@ -3,8 +3,8 @@
 import type { ScriptStatus } from '../capture/bpftrace/backend.ts';
 import type { HookState } from '../capture/ladder.ts';
 import type { ProbeStatus, ProgramStatus } from '../metrics/self_families.ts';
-import { PROBES } from '../probes/index.ts';
-import { hooksOf, type Probe } from '../probes/probe.ts';
+import { hasScript, MEASURES } from '../probes/index.ts';
+import { hooksOf, type Measure } from '../probes/probe.ts';
 
 /**
  * Status of each probe of the catalogue. A probe that is switched off is not up, and says so;
@@ -15,9 +15,15 @@ export function probeStatuses(
   states: readonly HookState[],
   failure?: string,
 ): ProbeStatus[] {
-  return PROBES.map((probe) => {
+  return MEASURES.map((probe) => {
     if (!enabled.includes(probe.id)) {
-      return { id: probe.id, up: false, reason: 'switched off by the configuration', programs: [] };
+      return {
+        id: probe.id,
+        up: false,
+        off: true,
+        reason: 'switched off by the configuration',
+        programs: [],
+      };
     }
     const programs = hooksOf(probe).flatMap((hook) => {
       const state = states.find((candidate) => candidate.hook === hook);
@@ -38,6 +44,8 @@ export function withScripts(
 ): ProbeStatus[] {
   return statuses.map((status) => {
     const script = scripts.find(({ probe }) => probe === status.id);
+    if (chosen && !hasScript(status.id))
+      return { ...status, up: false, off: true, reason: 'no bpftrace script measures it' };
     return script === undefined ? status : scriptStatus(status, script, chosen);
   });
 }
@@ -71,7 +79,7 @@ function programStatus({ hook, rung, refusals }: HookState): ProgramStatus {
 }
 
 function standing(
-  probe: Probe,
+  probe: Measure,
   programs: readonly ProgramStatus[],
   failure: string | undefined,
 ): { up: boolean; reason: string } {

@@ -26,7 +26,10 @@ export interface BpfError extends Error {
     | 'layout'
     | 'events'
     | 'cpus'
-    | 'capabilities';
+    | 'capabilities'
+    | 'netlink'
+    | 'ethtool'
+    | 'types';
   /** The program that was refused, when it is known. */
   readonly program?: string;
   /** The map that was refused, when it is known. */
@@ -114,6 +117,11 @@ export interface BpfObject {
    * The offset is a multiple of eight.
    */
   read(map: string, offset: number, into: Uint8Array): void;
+  /**
+   * Adds up values of a mmapped map that consist of counters (u64). `indices` are the bytes of a
+   * Uint32Array, `sums` those of a Float64Array that is as long as one value, and is overwritten.
+   */
+  sum(map: string, indices: Uint8Array, sums: Uint8Array): void;
   /** Copies into a mmapped map, likewise. Offset and length are multiples of eight. */
   write(map: string, offset: number, from: Uint8Array): void;
   /** Layout of `struct <name>` from the object's BTF. */
@@ -124,11 +132,22 @@ export interface BpfObject {
   close(): void;
 }
 
+/** One enum of the running kernel or of one of its modules; values as numbers, signed where it is. */
+export interface KernelEnum {
+  readonly name: string;
+  readonly values: readonly (readonly [name: string, value: number])[];
+}
+
 export interface Addon {
   libbpfVersion(): string;
   /** The number of CPU slots that per-CPU data needs (libbpf_num_possible_cpus). */
   possibleCpus(): number;
   openObject(path: string): BpfObject;
+  /**
+   * All enums whose name contains `part`, from the BTF of the kernel and of its modules, and the
+   * modules whose BTF could not be read. Takes no capability. ENOENT where the kernel has no BTF.
+   */
+  kernelEnums(part: string): { enums: KernelEnum[]; unreadModules: string[] };
   /** Keeps BPF_STATS_RUN_TIME on until closed or until the process ends. */
   enableStats(): { close(): void };
   /**
@@ -138,6 +157,19 @@ export interface Addon {
    * bounding set was lowered too, which takes CAP_SETPCAP.
    */
   dropCapabilities(keep: Uint8Array): { threads: number; boundingSet: boolean };
+  /**
+   * Sends one request for a dump (a complete netlink message) to NETLINK_ROUTE of this thread's
+   * network namespace, and returns the messages of the answer, whole and one after the other, without
+   * the one that ends it. A dump that the kernel calls inconsistent is made again, at most three
+   * times. EMSGSIZE for an answer of more than 16 MiB.
+   */
+  routeDump(request: Uint8Array): Uint8Array;
+  /**
+   * One SIOCETHTOOL of a device of this thread's network namespace: `buffer` is a structure of
+   * linux/ethtool.h, of at most 4 MiB, and changed in place where the call succeeds. Returns 0 or the
+   * errno. EFAULT where the kernel has more to tell than the buffer holds, which then is unchanged.
+   */
+  ethtool(device: string, buffer: Uint8Array): number;
 }
 
 let cached: Addon | undefined;

@@ -6,7 +6,7 @@ export const ATTACHES = ['fentry', 'kprobe', 'tp_btf', 'raw_tp', 'tracepoint'] a
 export type Attach = (typeof ATTACHES)[number];
 
 export interface Rung {
-  /** Name of the program in bpf/rxscope.bpf.c: `<hook>__<rung>`. */
+  /** Name of the program in bpf/hooks_*.h: `<hook>__<rung>`. */
   readonly program: string;
   readonly attach: Attach;
   /** The tracepoint or function, as the kernel calls it. */
@@ -33,6 +33,11 @@ function tracepoint(hook: string, group: string, name: string): Rung[] {
     { program: `${hook}__raw_tp`, attach: 'raw_tp', target: name },
     { program: `${hook}__tp`, attach: 'tracepoint', target: `${group}:${name}` },
   ];
+}
+
+/** A tracepoint's rungs but the classic one. */
+function modern(hook: string, name: string): Rung[] {
+  return tracepoint(hook, '', name).filter(({ attach }) => attach !== 'tracepoint');
 }
 
 /** A function's rungs: a call from its first instruction, else a breakpoint there. */
@@ -67,7 +72,14 @@ export const HOOKS: readonly Hook[] = [
       ...orCast(entry('data_ready', 'sock_def_readable')),
     ],
   },
-  { name: 'drop', rungs: tracepoint('drop', 'skb', 'kfree_skb') },
+  { name: 'drop', rungs: orCast(tracepoint('drop', 'skb', 'kfree_skb')) },
+  { name: 'socket_read', rungs: tracepoint('socket_read', 'skb', 'skb_copy_datagram_iovec') },
+  { name: 'udp_read', rungs: entry('udp_read', 'skb_consume_udp') },
+  // Classic ones name no task by its address.
+  { name: 'task_switch', rungs: modern('task_switch', 'sched_switch') },
+  { name: 'task_waking', rungs: modern('task_waking', 'sched_waking') },
+  { name: 'napi_poll', rungs: tracepoint('napi_poll', 'napi', 'napi_poll') },
+  { name: 'napi_poll_begin', rungs: entry('napi_poll_begin', '__napi_poll') },
   // The functions that queue a packet name it and its socket; tcp_probe does nearly as much.
   { name: 'udp_queue', rungs: entry('udp_queue', '__udp_enqueue_schedule_skb') },
   { name: 'raw_queue', rungs: entry('raw_queue', '__sock_queue_rcv_skb') },
@@ -80,6 +92,13 @@ export const HOOKS: readonly Hook[] = [
   },
   { name: 'tcp_data', rungs: orCast(entry('tcp_data', 'tcp_data_queue')) },
   { name: 'receive', rungs: orCast(tracepoint('receive', 'net', 'netif_receive_skb')) },
+  {
+    name: 'backlog_enqueue',
+    rungs: [
+      ...entry('backlog_enqueue', 'enqueue_to_backlog'),
+      ...tracepoint('backlog_enqueue', 'net', 'netif_rx'),
+    ],
+  },
 ];
 
 /**

@@ -3,24 +3,27 @@
 
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { PROBES } from '../probes/index.ts';
+import { MEASURES, PROBES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
+import { BUCKETS } from '../stages/bounds.ts';
+import type { Histogram } from '../stages/histogram.ts';
 import type { Addon, BpfObject, EventReader, StructLayout } from './addon.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';
 import { isPreemptRt } from './preempt_rt.ts';
-import {
-  assemble,
-  histogramsPerCpu,
-  type Memory,
-  PROBE_INDEX,
-  type Reading,
-  type Shape,
-} from './reading.ts';
+import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
+import {
+  DEVICE_FIRST,
+  deviceSlots,
+  histogramPlaces,
+  histogramsPerCpu,
+  PROTOCOLS,
+  type Shape,
+} from './slots.ts';
 
 export interface CaptureOptions {
-  /** Ids of the probes to measure. */
+  /** Ids of what is to be measured: probes, and `drops`. */
   readonly probes: readonly string[];
   /** Send every observation, not only those over budget. */
   readonly exact: boolean;
@@ -34,6 +37,8 @@ export interface CaptureOptions {
   readonly perCpuPerSecond: number;
   /** Ladders other than the default ones: for tests that force a rung. */
   readonly hooks?: readonly Hook[];
+  /** CPUs other than those of this machine: for tests of larger ones. */
+  readonly cpus?: number;
 }
 
 /** The part of the options that may change while the programs run. */
@@ -50,21 +55,26 @@ const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta
 const BURST = 10;
 /** A TCP packet still in the table after so long reached no socket that we could see. */
 const TCP_OPEN_NS_MAX = 2e9;
+/** As in bpf/state.h. */
+const PROBES_ALL = 16;
+const WAIT_SETS = 2048;
+const WOKEN_TASKS = 4096;
 
 /**
  * Loads and attaches what this kernel allows. Never throws for what the kernel refuses: the states
  * of the hooks say what is missing. Throws only when the object file itself is unusable.
  */
 export function openKernelCapture(addon: Addon, options: CaptureOptions): KernelCapture {
-  const shape: Shape = { cpus: addon.possibleCpus(), devices: options.devices };
-  const wanted = PROBES.filter((probe) => options.probes.includes(probe.id));
+  const { devices, probes } = options;
+  const shape: Shape = { cpus: options.cpus ?? addon.possibleCpus(), devices, probes };
+  const wanted = MEASURES.filter(({ id }) => probes.includes(id));
   const hooks = (options.hooks ?? HOOKS).filter(({ name }) =>
-    wanted.some((probe) => hooksOf(probe).includes(name)),
+    wanted.some((measure) => hooksOf(measure).includes(name)),
   );
   const open = (): BpfObject => prepare(addon, options, shape);
   const fill = (object: BpfObject): void => {
-    placeHistograms(object, shape);
-    writeConfig(object, options);
+    placeCpus(object, shape);
+    writeConfig(object, options, []);
   };
   return new KernelCapture(climb({ open, fill }, hooks), shape, options);
 }
@@ -72,15 +82,24 @@ export function openKernelCapture(addon: Addon, options: CaptureOptions): Kernel
 function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject {
   const object = addon.openObject(OBJECT);
   try {
-    for (const id of PROBE_INDEX) {
+    for (const { id } of MEASURES) {
       object.setConst(`${id}_on`, Uint8Array.of(options.probes.includes(id) ? 1 : 0));
     }
+    object.setConst('histograms_of', bytesOf(placesOf(shape)));
     object.setConst('exact', Uint8Array.of(options.exact ? 1 : 0));
     object.setConst('preempt_rt', Uint8Array.of(isPreemptRt() ? 1 : 0));
     object.setConst('own_netns', u32(statSync('/proc/self/ns/net').ino));
     object.setConst('device_mask', u32(options.devices - 1));
     object.setMaxEntries('cpus', shape.cpus);
-    object.setMaxEntries('histograms', shape.cpus * histogramsPerCpu(shape));
+    object.setMaxEntries('histograms', Math.max(1, shape.cpus * histogramsPerCpu(shape)));
+    // What is off takes no memory.
+    const sized = (map: string, of: string, entries: number): void =>
+      object.setMaxEntries(map, options.probes.includes(of) ? entries : 1);
+    sized('drops', 'drops', shape.cpus * deviceSlots(shape));
+    sized('polls', 'napi_poll', shape.cpus * deviceSlots(shape));
+    sized('backlog_packets', 'backlog_wait', WAIT_SETS);
+    sized('queued_packets', 'socket_to_read', WAIT_SETS);
+    sized('woken_tasks', 'wakeup_to_run', WOKEN_TASKS);
     return object;
   } catch (error) {
     object.close();
@@ -88,18 +107,27 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
   }
 }
 
-/** Tells each CPU where its histograms begin. */
-function placeHistograms(object: BpfObject, shape: Shape): void {
-  const layout = object.layout('cpu_state');
-  const place = layout.fields.first_histogram?.offset ?? 0;
-  const words = new Uint32Array(2);
+/** By probe index, where its histograms begin among those of one CPU. */
+function placesOf(shape: Shape): Uint32Array {
+  const places = histogramPlaces(shape);
+  const words = new Uint32Array(PROBES_ALL);
+  for (const [i, id] of PROBE_INDEX.entries()) words[i] = places.get(id) ?? 0;
+  return words;
+}
+
+/** Tells each CPU where its parts of the maps begin. */
+function placeCpus(object: BpfObject, shape: Shape): void {
+  const { size, fields } = object.layout('cpu_state');
+  // first_histogram, first_poll, first_drop and one more word follow each other.
+  const place = fields.first_histogram?.offset ?? 0;
   for (let cpu = 0; cpu < shape.cpus; cpu++) {
-    words[0] = cpu * histogramsPerCpu(shape);
-    object.write('cpus', cpu * layout.size + place, new Uint8Array(words.buffer));
+    const firsts = [histogramsPerCpu(shape), deviceSlots(shape), deviceSlots(shape), 0];
+    const words = Uint32Array.from(firsts, (perCpu) => cpu * perCpu);
+    object.write('cpus', cpu * size + place, bytesOf(words));
   }
 }
 
-function writeConfig(object: BpfObject, options: LiveOptions): void {
+function writeConfig(object: BpfObject, options: LiveOptions, states: readonly HookState[]): void {
   const { fields, size } = object.layout('config');
   const words = new BigUint64Array(size / 8);
   const budgets = (fields.budget_ns?.offset ?? 0) / 8;
@@ -109,11 +137,17 @@ function writeConfig(object: BpfObject, options: LiveOptions): void {
   const interval = BigInt(Math.round(1e9 / options.perCpuPerSecond));
   words[(fields.event_interval_ns?.offset ?? 0) / 8] = interval;
   words[(fields.event_burst_ns?.offset ?? 0) / 8] = interval * BigInt(BURST);
+  const udpReads = states.some(({ hook, rung }) => hook === 'udp_read' && rung !== undefined);
+  words[(fields.udp_reads_seen?.offset ?? 0) / 8] = udpReads ? 1n : 0n;
   object.write('.data.config', 0, new Uint8Array(words.buffer));
 }
 
 function u32(value: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(value).buffer);
+  return bytesOf(Uint32Array.of(value));
+}
+
+function bytesOf(words: Uint32Array): Uint8Array {
+  return new Uint8Array(words.buffer);
 }
 
 export class KernelCapture {
@@ -129,6 +163,8 @@ export class KernelCapture {
   readonly #layouts: { cpuState: StructLayout; histogram: StructLayout } | undefined;
   readonly #memory: Memory | undefined;
   #tcpLost = 0;
+  /** Room for a copy of the TCP table, hundreds of kilobytes: made once. */
+  #tcpTable: Uint32Array<ArrayBuffer> | undefined;
   #reader: EventReader | undefined;
 
   constructor({ object, states, failure }: Climb, shape: Shape, options: CaptureOptions) {
@@ -141,21 +177,26 @@ export class KernelCapture {
     this.#object = object;
     if (object === undefined) return;
     this.#layouts = { cpuState: object.layout('cpu_state'), histogram: object.layout('histogram') };
-    this.#memory = memoryOf(object, this.#layouts);
+    this.#memory = memoryOf(object, this.#layouts, shape);
+    // What the programs may expect of each other is known now that all stand.
+    this.configure(options);
   }
 
   /** Sets budgets and the outliers' rate; takes effect with the next packet. */
   configure(options: LiveOptions): void {
-    if (this.#object !== undefined) writeConfig(this.#object, options);
+    if (this.#object !== undefined) writeConfig(this.#object, options, this.states);
   }
 
-  /** All counters as they stand; undefined when nothing could be loaded. */
-  read(): Reading | undefined {
+  /**
+   * All counters as they stand, latencies for each CPU or for all together; undefined when nothing
+   * could be loaded.
+   */
+  read(perCpu = true): Reading | undefined {
     if (this.#object === undefined || this.#memory === undefined || this.#layouts === undefined) {
       return undefined;
     }
     const tcp = this.#readTcpTable(this.#object, this.#layouts.cpuState);
-    return assemble(this.#memory, this.#layouts, this.#shape, tcp);
+    return assemble(this.#memory, this.#layouts.cpuState, this.#shape, tcp, perCpu);
   }
 
   /**
@@ -165,7 +206,8 @@ export class KernelCapture {
    */
   #readTcpTable(object: BpfObject, layout: StructLayout): { lost: number; open: number } {
     const kept = this.#sumOverCpus(object, layout, 'tcp_kept');
-    const table = new Uint32Array(object.mapBytes('tcp_packets') / 4);
+    this.#tcpTable ??= new Uint32Array(object.mapBytes('tcp_packets') / 4);
+    const table = this.#tcpTable;
     object.read('tcp_packets', 0, new Uint8Array(table.buffer));
     const resolved = this.#sumOverCpus(object, layout, 'tcp_resolved');
     const words = object.layout('tcp_packet').size / 4;
@@ -202,19 +244,15 @@ export class KernelCapture {
     const object = this.#object;
     const layout = this.#layouts;
     if (object === undefined || layout === undefined || gone.size === 0) return;
-    const { cpuState, histogram } = layout;
+    const { cpuState } = layout;
     const state = new Uint32Array(cpuState.size / 4);
     const keys = (cpuState.fields.device_keys?.offset ?? 0) / 4;
-    const zeros = new Uint8Array(histogram.size);
     for (let cpu = 0; cpu < this.#shape.cpus; cpu++) {
       object.read('cpus', cpu * cpuState.size, new Uint8Array(state.buffer));
       for (let i = 0; i < this.#shape.devices; i++) {
         if (!gone.has(state[keys + i] ?? 0)) continue;
-        const slot = i + 2;
-        const first = cpu * histogramsPerCpu(this.#shape) + slot * 6;
-        for (let h = first; h < first + 6; h++) {
-          object.write('histograms', h * histogram.size, zeros);
-        }
+        const slot = i + DEVICE_FIRST;
+        this.#clear(object, cpu, slot);
         const received = (cpuState.fields.received?.offset ?? 0) + slot * 8;
         object.write('cpus', cpu * cpuState.size + received, new Uint8Array(8));
         // Keys are 4 bytes and writes 8: the neighbour is written back as it was read. No packet
@@ -228,13 +266,31 @@ export class KernelCapture {
     }
   }
 
+  /** Zeroes all that one CPU has counted for a device slot, but what it received. */
+  #clear(object: BpfObject, cpu: number, slot: number): void {
+    const shape = this.#shape;
+    const zero = (map: string, struct: string, index: number): void => {
+      const { size } = object.layout(struct);
+      object.write(map, index * size, new Uint8Array(size));
+    };
+    for (const [id, place] of histogramPlaces(shape)) {
+      const by = PROBES.find((probe) => probe.id === id)?.by;
+      const first = cpu * histogramsPerCpu(shape) + place;
+      if (by === 'device') zero('histograms', 'histogram', first + slot);
+      if (by !== 'device_protocol') continue;
+      for (let p = 0; p < PROTOCOLS.length; p++)
+        zero('histograms', 'histogram', first + slot * PROTOCOLS.length + p);
+    }
+    const index = cpu * deviceSlots(shape) + slot;
+    if (shape.probes.includes('drops')) zero('drops', 'drop_row', index);
+    if (shape.probes.includes('napi_poll')) zero('polls', 'poll_work', index);
+  }
+
   /** Delivers records until closed. At most once. */
   startRecords(sink: RecordSink): void {
     if (this.#object === undefined) return;
-    const decode = recordDecoder(
-      this.#object.layout('outlier'),
-      this.#object.layout('observation'),
-    );
+    const object = this.#object;
+    const decode = recordDecoder((struct) => object.layout(struct));
     const ringBytes = this.#pagesPerCpu * 4096;
     this.#reader = this.#object.openEvents(
       'events',
@@ -282,15 +338,27 @@ export class KernelCapture {
 function memoryOf(
   object: BpfObject,
   layouts: { cpuState: StructLayout; histogram: StructLayout },
+  shape: Shape,
 ): Memory {
   const state = new Uint32Array(layouts.cpuState.size / 4);
-  const histogram = new Uint32Array(layouts.histogram.size / 4);
+  const row = new Uint32Array(object.layout('drop_row').size / 4);
+  const work = new Uint32Array(object.layout('poll_work').size / 4);
   const copy = (map: string, into: Uint32Array, index: number): Uint32Array => {
     object.read(map, index * into.byteLength, new Uint8Array(into.buffer));
     return into;
   };
+  const sums = new Float64Array(layouts.histogram.size / 8);
+  const sumAt = (layouts.histogram.fields.sum_ns?.offset ?? 0) / 8;
+  const overAt = (layouts.histogram.fields.over_budget?.offset ?? 0) / 8;
   return {
     cpuState: (cpu) => copy('cpus', state, cpu),
-    histogram: (index) => copy('histograms', histogram, index),
+    drops: (cpu, slot) => copy('drops', row, cpu * deviceSlots(shape) + slot),
+    polls: (cpu, slot) => copy('polls', work, cpu * deviceSlots(shape) + slot),
+    histogram: (indices): Histogram | undefined => {
+      object.sum('histograms', bytesOf(Uint32Array.from(indices)), new Uint8Array(sums.buffer));
+      const counts = sums.slice(0, BUCKETS);
+      if (counts.every((n) => n === 0)) return undefined;
+      return { counts, sumNs: sums[sumAt] ?? 0, overBudget: sums[overAt] ?? 0 };
+    },
   };
 }

@@ -1,42 +1,87 @@
 // What one read of the kernel's counters yields, and how it is put together from the raw memory of
 // all CPUs. Pure: works on bytes that somebody else copied.
 
-import { addCounts, emptyHistogram, type Histogram, readU64 } from '../stages/histogram.ts';
+import { PROBES } from '../probes/index.ts';
+import type { By } from '../probes/probe.ts';
+import { type Histogram, readU64 } from '../stages/histogram.ts';
 import type { StructLayout } from './addon.ts';
+import {
+  DEVICE_FIRST,
+  deviceSlots,
+  histogramPlaces,
+  histogramsPerCpu,
+  IRQ_FIRST,
+  IRQ_SLOTS,
+  PROTOCOLS,
+  type Protocol,
+  REASON_FIRST,
+  REASON_SLOTS,
+  type Shape,
+  VECTORS,
+} from './slots.ts';
 
-/** Whose packets: a device of the agent's network namespace by ifindex, or one of the two sums. */
-export type DeviceKey = number | 'overflow' | 'other_netns';
+/**
+ * Whose packets: a device of the agent's network namespace by ifindex, one of two sums, or what no
+ * device is known of.
+ */
+export type DeviceKey = number | 'overflow' | 'other_netns' | 'none';
 /** Which interrupt: its number, or the sum of those that found no slot. */
 export type IrqKey = number | 'overflow';
 
-export const PROTOCOLS = ['tcp', 'udp', 'other'] as const;
-export type Protocol = (typeof PROTOCOLS)[number];
+/** What a histogram is of: the members that its probe's histograms are by. */
+export interface LatencyOf {
+  readonly device?: DeviceKey;
+  readonly protocol?: Protocol;
+  readonly irq?: IrqKey;
+  readonly vector?: string;
+}
 
-export interface PacketLatency {
-  readonly probe: 'softirq_to_socket' | 'receive_to_socket';
+export interface Latency extends LatencyOf {
+  readonly probe: string;
+  /** Absent when those of all CPUs are in it. */
+  readonly cpu?: number;
+  readonly histogram: Histogram;
+}
+
+/** Packets that were dropped on the receive path. */
+export interface DropCount {
+  /** The kernel's number, or what stands for it before 5.17; OTHER_REASON: of those without a slot. */
+  readonly reason: number;
   readonly device: DeviceKey;
-  readonly protocol: Protocol;
-  readonly cpu: number;
-  readonly histogram: Histogram;
+  readonly packets: number;
 }
 
-export interface IrqLatency {
-  readonly irq: IrqKey;
-  readonly cpu: number;
-  readonly histogram: Histogram;
+export const OTHER_REASON = -1;
+
+/** What the polls of a NAPI handed over. */
+export interface PollWork {
+  readonly device: DeviceKey;
+  /** Polls by their packets, not cumulated: upper bounds POLL_BOUNDS, and more. */
+  readonly polls: readonly number[];
+  readonly packets: number;
+  /** Polls that used up their budget. */
+  readonly exhausted: number;
 }
+
+/** As poll_bucket() of bpf/napi_poll.h. */
+export const POLL_BOUNDS = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] as const;
 
 /** Counters since the programs were attached. A histogram that never got an observation is absent. */
 export interface Reading {
-  readonly packets: readonly PacketLatency[];
-  readonly irqs: readonly IrqLatency[];
+  readonly latencies: readonly Latency[];
   readonly received: readonly { readonly device: DeviceKey; readonly packets: number }[];
+  readonly drops: readonly DropCount[];
+  /** Packets that were freed undelivered elsewhere than on the receive path. */
+  readonly transmitDrops: number;
+  readonly dropEvents: { readonly sent: number; readonly lost: number };
+  readonly polls: readonly PollWork[];
   /** By probe id and cause, every cause that can occur, also those with 0. */
   readonly unmatched: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Sockets told of something that is no packet under way on that CPU. */
   readonly deliveriesWithoutStart: number;
   /** Packets whose fate is still open. */
   readonly pending: number;
+  /** In the order of PROBE_INDEX. */
   readonly events: readonly number[];
   readonly eventsLost: readonly number[];
 }
@@ -55,46 +100,25 @@ export const FATES = [
   'table_full',
 ] as const;
 
-/** In the order of enum flaw in bpf/state.h: the first, then one for each of enum origin. */
-const FLAWS = [
-  'clock',
-  'outside_softirq',
-  'socket_backlog',
-  'threaded_napi',
-  'busy_poll',
-  'attached_midway',
-] as const;
-/** FLAWS of bpf/state.h: room for the next power of two of origins. */
+/** FLAWS of bpf/state.h: a clock that cannot be, and room for eight of a probe's own. */
 const FLAWS_ALL = 9;
 
 /** In the order of enum probe_index in bpf/state.h. */
-export const PROBE_INDEX = ['irq_to_softirq', 'softirq_to_socket', 'receive_to_socket'] as const;
+export const PROBE_INDEX: readonly string[] = PROBES.map(({ id }) => id);
 
-const DEVICE_FIRST = 2;
-const IRQ_FIRST = 1;
-export const IRQ_SLOTS = 17;
+/** Probes that account for every received packet. */
+const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
 
-/** How the histograms of one CPU follow each other; as in bpf/observe.h. */
-export interface Shape {
-  readonly devices: number;
-  readonly cpus: number;
-}
-
-export function histogramsPerCpu(shape: Shape): number {
-  return (DEVICE_FIRST + shape.devices) * 2 * PROTOCOLS.length + IRQ_SLOTS;
-}
-
-/** Copies `count` bytes-worth of histograms or CPU state on request; see KernelCapture. */
+/** Copies on request; see KernelCapture. */
 export interface Memory {
   /** State of one CPU (`struct cpu_state`). */
   cpuState(cpu: number): Uint32Array;
-  /** One histogram (`struct histogram`), by its number in the map. */
-  histogram(index: number): Uint32Array;
-}
-
-export interface Layouts {
-  readonly cpuState: StructLayout;
-  readonly histogram: StructLayout;
+  /** The histograms (`struct histogram`) with these numbers in their map, added up; undefined: empty. */
+  histogram(indices: readonly number[]): Histogram | undefined;
+  /** Drops of one device slot of one CPU (`struct drop_row`), by the slot of their reason. */
+  drops(cpu: number, deviceSlot: number): Uint32Array;
+  /** Polls of one device slot of one CPU (`struct poll_work`). */
+  polls(cpu: number, deviceSlot: number): Uint32Array;
 }
 
 /** Packets of TCP that left no trace, and those still open; computed by the caller (tcp_table.h). */
@@ -103,9 +127,16 @@ export interface TcpTable {
   readonly open: number;
 }
 
-export function assemble(memory: Memory, layouts: Layouts, shape: Shape, tcp: TcpTable): Reading {
+/** `perCpu`: a latency for each CPU; otherwise one for all. */
+export function assemble(
+  memory: Memory,
+  layout: StructLayout,
+  shape: Shape,
+  tcp: TcpTable,
+  perCpu: boolean,
+): Reading {
   const word = (field: string): number => {
-    const place = layouts.cpuState.fields[field];
+    const place = layout.fields[field];
     if (place === undefined) throw new Error(`struct cpu_state has no member ${field}`);
     return place.offset / 4;
   };
@@ -119,95 +150,193 @@ export function assemble(memory: Memory, layouts: Layouts, shape: Shape, tcp: Tc
     received: word('received'),
     deviceKeys: word('device_keys'),
     irqKeys: word('irq_keys'),
+    reasonKeys: word('reason_keys'),
+    transmitDrops: word('transmit_drops'),
+    dropEvents: word('drop_events'),
+    dropEventsLost: word('drop_events_lost'),
     ringHead: word('ring_head'),
     ringTail: word('ring_tail'),
   };
-  const sumWord = (layouts.histogram.fields.sum_ns?.offset ?? 0) / 4;
-  const overWord = (layouts.histogram.fields.over_budget?.offset ?? 0) / 4;
-  const decode = (index: number): Histogram | undefined => {
-    const words = memory.histogram(index);
-    const h = emptyHistogram();
-    addCounts(h, words, 0);
-    h.sumNs = readU64(words, sumWord);
-    h.overBudget = readU64(words, overWord);
-    return h.counts.some((n) => n > 0) ? h : undefined;
-  };
-
-  const packets: PacketLatency[] = [];
-  const irqs: IrqLatency[] = [];
+  const places = histogramPlaces(shape);
+  const wanted = PROBES.filter(({ id }) => places.has(id));
+  const groups = new Map(wanted.map(({ id }) => [id, new Map<string, Group>()]));
   const received = new Map<DeviceKey, number>();
+  const drops = new Map<string, DropCount>();
+  const polls = new Map<DeviceKey, PollWork>();
   const fates = FATES.map(() => 0);
-  const flaws = PROBE_INDEX.map(() => FLAWS.map(() => 0));
+  const flaws = PROBE_INDEX.map(() => Array.from({ length: FLAWS_ALL }, () => 0));
   const events = PROBE_INDEX.map(() => 0);
   const eventsLost = PROBE_INDEX.map(() => 0);
-  let alreadyRaised = 0;
-  let deliveriesWithoutStart = 0;
+  const sums = {
+    alreadyRaised: 0,
+    withoutStart: 0,
+    transmitDrops: 0,
+    dropEvents: 0,
+    dropEventsLost: 0,
+  };
   let pending = tcp.open;
 
   for (let cpu = 0; cpu < shape.cpus; cpu++) {
     const state = memory.cpuState(cpu);
-    const first = cpu * histogramsPerCpu(shape);
-    for (let slot = 0; slot < DEVICE_FIRST + shape.devices; slot++) {
-      const device = deviceKey(slot, state[at.deviceKeys + slot - DEVICE_FIRST] ?? 0);
-      if (device === undefined) continue;
-      const count = readU64(state, at.received + slot * 2);
+    const devices: { slot: number; device: DeviceKey }[] = [];
+    for (let slot = 0; slot < deviceSlots(shape); slot++) {
+      const device = deviceKey(slot, shape, state[at.deviceKeys + slot - DEVICE_FIRST] ?? 0);
+      if (device !== undefined) devices.push({ slot, device });
+    }
+    const owners = ownersOf(devices, irqOwners(state, at.irqKeys), perCpu ? cpu : undefined);
+    for (const { id, by } of wanted) {
+      const first = cpu * histogramsPerCpu(shape) + (places.get(id) ?? 0);
+      const groupsOf = groups.get(id);
+      for (const { slot, key, of } of owners[by]) {
+        const group = groupsOf?.get(key);
+        if (group !== undefined) group.indices.push(first + slot);
+        else groupsOf?.set(key, { of, indices: [first + slot] });
+      }
+    }
+    const reasons = reasonsOf(state, at.reasonKeys);
+    for (const { slot, device } of devices) {
+      // There is no packet without a device.
+      const count = device === 'none' ? 0 : readU64(state, at.received + slot * 2);
       // This CPU may have delivered for a process what others received: the device has a slot here,
       // which is to be freed when the device goes.
       if (count > 0 || typeof device === 'number')
         received.set(device, (received.get(device) ?? 0) + count);
-      for (const [kind, probe] of (['softirq_to_socket', 'receive_to_socket'] as const).entries()) {
-        for (const [p, protocol] of PROTOCOLS.entries()) {
-          const histogram = decode(first + (slot * 2 + kind) * PROTOCOLS.length + p);
-          if (histogram) packets.push({ probe, device, protocol, cpu, histogram });
-        }
-      }
-    }
-    const firstIrq = first + (DEVICE_FIRST + shape.devices) * 2 * PROTOCOLS.length;
-    for (let slot = 0; slot < IRQ_SLOTS; slot++) {
-      const owner = state[at.irqKeys + slot - IRQ_FIRST] ?? 0;
-      const irq = slot < IRQ_FIRST ? 'overflow' : owner === 0 ? undefined : owner - 1;
-      if (irq === undefined) continue;
-      const histogram = decode(firstIrq + slot);
-      if (histogram) irqs.push({ irq, cpu, histogram });
+      if (reasons.length > 0) addDrops(drops, device, memory.drops(cpu, slot), reasons);
+      if (shape.probes.includes('napi_poll')) addPolls(polls, device, memory.polls(cpu, slot));
     }
     accumulate(fates, state, at.fates);
     for (const [i, counts] of flaws.entries())
       accumulate(counts, state, at.flaws + i * FLAWS_ALL * 2);
     accumulate(events, state, at.events);
     accumulate(eventsLost, state, at.eventsLost);
-    alreadyRaised += readU64(state, at.alreadyRaised);
-    deliveriesWithoutStart += readU64(state, at.withoutStart);
+    for (const name of Object.keys(sums) as (keyof typeof sums)[])
+      sums[name] += readU64(state, at[name]);
     pending += ((state[at.ringTail] ?? 0) - (state[at.ringHead] ?? 0)) >>> 0;
   }
 
-  const fate: Record<string, number> = {};
-  for (const [i, name] of FATES.entries()) fate[name] = fates[i] ?? 0;
+  const latencies: Latency[] = [];
+  for (const [probe, groupsOf] of groups) {
+    for (const { of, indices } of groupsOf.values()) {
+      const histogram = memory.histogram(indices);
+      if (histogram !== undefined) latencies.push({ probe, ...of, histogram });
+    }
+  }
+  const fate = Object.fromEntries(FATES.map((name, i) => [name, fates[i] ?? 0]));
   fate.not_queued = (fate.not_queued ?? 0) + tcp.lost;
-  const flaw = (probe: number, name: (typeof FLAWS)[number]): number =>
-    flaws[probe]?.[FLAWS.indexOf(name)] ?? 0;
-  return {
-    packets,
-    irqs,
-    received: [...received].map(([device, packets]) => ({ device, packets })),
-    unmatched: {
-      irq_to_softirq: { already_raised: alreadyRaised, clock: flaw(0, 'clock') },
-      softirq_to_socket: {
-        ...fate,
-        ...Object.fromEntries(FLAWS.map((name) => [name, flaw(1, name)])),
-      },
-      receive_to_socket: { ...fate, clock: flaw(2, 'clock') },
+  const unmatched = PROBES.map(({ id, causes }, i): [string, Record<string, number>] => [
+    id,
+    {
+      ...(PACKET_PROBES.includes(id) ? fate : {}),
+      ...(id === 'irq_to_softirq' ? { already_raised: sums.alreadyRaised } : {}),
+      ...Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, flaws[i]?.[j] ?? 0])),
     },
-    deliveriesWithoutStart,
+  ]);
+  return {
+    latencies,
+    received: [...received].map(([device, packets]) => ({ device, packets })),
+    drops: [...drops.values()],
+    transmitDrops: sums.transmitDrops,
+    dropEvents: { sent: sums.dropEvents, lost: sums.dropEventsLost },
+    polls: [...polls.values()],
+    unmatched: Object.fromEntries(unmatched),
+    deliveriesWithoutStart: sums.withoutStart,
     pending,
     events,
     eventsLost,
   };
 }
 
-function deviceKey(slot: number, owner: number): DeviceKey | undefined {
+/** Histograms of the same labels, and where they are. */
+interface Group {
+  readonly of: LatencyOf & { readonly cpu?: number };
+  readonly indices: number[];
+}
+
+interface Owner {
+  readonly slot: number;
+  /** The same for the same labels. */
+  readonly key: string;
+  readonly of: Group['of'];
+}
+
+/** Whose each histogram of a probe is on one CPU, by what the probe's histograms are by. */
+function ownersOf(
+  devices: readonly { slot: number; device: DeviceKey }[],
+  irqs: readonly { slot: number; irq: IrqKey }[],
+  cpu: number | undefined,
+): Readonly<Record<By, readonly Owner[]>> {
+  const owner = (slot: number, key: string, of: LatencyOf): Owner =>
+    cpu === undefined ? { slot, key, of } : { slot, key: `${key},${cpu}`, of: { ...of, cpu } };
+  return {
+    irq: irqs.map(({ slot, irq }) => owner(slot, String(irq), { irq })),
+    device: devices.map(({ slot, device }) => owner(slot, String(device), { device })),
+    protocol: PROTOCOLS.map((protocol, slot) => owner(slot, protocol, { protocol })),
+    device_protocol: devices.flatMap(({ slot, device }) =>
+      PROTOCOLS.map((protocol, p) =>
+        owner(slot * PROTOCOLS.length + p, `${device},${protocol}`, { device, protocol }),
+      ),
+    ),
+    vector: VECTORS.map((vector, slot) => owner(slot, vector, { vector })),
+  };
+}
+
+function deviceKey(slot: number, shape: Shape, owner: number): DeviceKey | undefined {
   if (slot === 0) return 'overflow';
   if (slot === 1) return 'other_netns';
+  if (slot === deviceSlots(shape) - 1) return 'none';
   return owner === 0 ? undefined : owner;
+}
+
+function irqOwners(state: Uint32Array, keys: number): { slot: number; irq: IrqKey }[] {
+  const owners: { slot: number; irq: IrqKey }[] = [{ slot: 0, irq: 'overflow' }];
+  for (let slot = IRQ_FIRST; slot < IRQ_SLOTS; slot++) {
+    const owner = state[keys + slot - IRQ_FIRST] ?? 0;
+    if (owner !== 0) owners.push({ slot, irq: owner - 1 });
+  }
+  return owners;
+}
+
+/** The slots that reasons have on one CPU; none when it dropped nothing. */
+function reasonsOf(state: Uint32Array, keys: number): { slot: number; reason: number }[] {
+  const reasons: { slot: number; reason: number }[] = [];
+  for (let slot = REASON_FIRST; slot < REASON_SLOTS; slot++) {
+    const key = readU64(state, keys + slot * 2);
+    if (key !== 0) reasons.push({ slot, reason: key - 1 });
+  }
+  // Only where all places near a reason are taken, it has none.
+  return reasons.length === 0 ? [] : [{ slot: 0, reason: OTHER_REASON }, ...reasons];
+}
+
+function addDrops(
+  into: Map<string, DropCount>,
+  device: DeviceKey,
+  row: Uint32Array,
+  reasons: readonly { slot: number; reason: number }[],
+): void {
+  for (const { slot, reason } of reasons) {
+    const packets = readU64(row, slot * 2);
+    if (packets === 0) continue;
+    const key = `${reason},${device}`;
+    into.set(key, { reason, device, packets: packets + (into.get(key)?.packets ?? 0) });
+  }
+}
+
+function addPolls(into: Map<DeviceKey, PollWork>, device: DeviceKey, words: Uint32Array): void {
+  const buckets = POLL_BOUNDS.length + 1;
+  const packets = readU64(words, buckets * 2);
+  const exhausted = readU64(words, buckets * 2 + 2);
+  const before = into.get(device);
+  const polls = Array.from(
+    { length: buckets },
+    (_, i) => readU64(words, i * 2) + (before?.polls[i] ?? 0),
+  );
+  if (polls.every((n) => n === 0)) return;
+  into.set(device, {
+    device,
+    polls,
+    packets: packets + (before?.packets ?? 0),
+    exhausted: exhausted + (before?.exhausted ?? 0),
+  });
 }
 
 function accumulate(into: number[], words: Uint32Array, wordOffset: number): void {

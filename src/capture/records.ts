@@ -26,6 +26,32 @@ export interface Outlier {
   readonly pid: number;
   readonly comm: string;
   readonly inSoftirq: boolean;
+  /** Number of the softirq vector, where the probe is by vector. */
+  readonly vector: number;
+}
+
+/** A packet that was dropped on the receive path. */
+export interface DropRecord {
+  /** CLOCK_MONOTONIC, nanoseconds. */
+  readonly timeNs: number;
+  readonly cpu: number;
+  /** As in DropCount of reading.ts. */
+  readonly reason: number;
+  /** Address of the code that dropped it. */
+  readonly location: bigint;
+  readonly ifindex: number;
+  readonly otherNetns: boolean;
+  /** No device is known, though perhaps an ifindex, of a namespace that is not known. */
+  readonly noDevice: boolean;
+  readonly ethertype: number;
+  /** IPPROTO_*, 0 when it is not IP. */
+  readonly transport: number;
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Bytes from the header on that had been reached. */
+  readonly length: number;
+  readonly pid: number;
+  readonly comm: string;
 }
 
 /** Exact mode: one observation. */
@@ -42,23 +68,27 @@ export interface Observation {
 export interface RecordSink {
   outlier(record: Outlier): void;
   observation(record: Observation): void;
+  drop(record: DropRecord): void;
 }
 
 /** As in bpf/state.h, enum record_kind. */
 const RECORD_OUTLIER = 1;
 const RECORD_OBSERVATION = 2;
+const RECORD_DROP = 3;
 const DEVICE_OTHER_NETNS = 1;
+/** In a record; in maps it is the slot after the last device's. */
+const NO_DEVICE = 0xff;
 
 /** Header of a frame: u32 cpu, u32 size of the record; everything is padded to 8 bytes. */
 const FRAME_HEADER_BYTES = 8;
 
 /** Makes a decoder for frames as the addon delivers them. */
 export function recordDecoder(
-  outlierLayout: StructLayout,
-  observationLayout: StructLayout,
+  layout: (struct: string) => StructLayout,
 ): (frames: Uint8Array, sink: RecordSink) => void {
-  const outlier = fieldReader(outlierLayout);
-  const observation = fieldReader(observationLayout);
+  const outlier = fieldReader(layout('outlier'));
+  const observation = fieldReader(layout('observation'));
+  const drop = fieldReader(layout('drop_event'));
   return (frames, sink) => {
     const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
     let at = 0;
@@ -69,6 +99,7 @@ export function recordDecoder(
       if (kind === RECORD_OBSERVATION)
         sink.observation(decodeObservation(view, record, observation));
       else if (kind === RECORD_OUTLIER) sink.outlier(decodeOutlier(view, record, outlier));
+      else if (kind === RECORD_DROP) sink.drop(decodeDrop(view, record, drop));
       else throw new Error(`record of unknown kind ${kind} in the perf ring buffer`);
       at = record + Math.ceil(size / 8) * 8;
     }
@@ -122,6 +153,29 @@ function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
     pid: number('pid'),
     comm: text(view, base + offset('comm'), 16),
     inSoftirq: view.getUint8(base + offset('in_softirq')) !== 0,
+    vector: number('vector'),
+  };
+}
+
+function decodeDrop(view: DataView, base: number, offset: Offsets): DropRecord {
+  const number = (field: string): number => view.getUint32(base + offset(field), true);
+  const half = (field: string): number => view.getUint16(base + offset(field), true);
+  const slot = view.getUint8(base + offset('device_slot'));
+  return {
+    timeNs: u64(view, base + offset('time_ns')),
+    cpu: number('cpu'),
+    reason: number('reason'),
+    location: view.getBigUint64(base + offset('location'), true),
+    ifindex: number('ifindex'),
+    otherNetns: slot === DEVICE_OTHER_NETNS,
+    noDevice: slot === NO_DEVICE,
+    ethertype: half('ethertype'),
+    transport: view.getUint8(base + offset('transport')),
+    localPort: half('local_port'),
+    remotePort: half('remote_port'),
+    length: number('length'),
+    pid: number('pid'),
+    comm: text(view, base + offset('comm'), 16),
   };
 }
 

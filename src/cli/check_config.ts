@@ -28,7 +28,8 @@ function summary(config: Config): string {
   const probes = Object.entries(config.probes).map(
     ([id, { enabled, budget_ns }]): [string, string] => [
       id,
-      enabled ? `on, budget ${formatDuration(budget_ns)}` : 'off',
+      // What is no latency has no budget.
+      !enabled ? 'off' : budget_ns > 0 ? `on, budget ${formatDuration(budget_ns)}` : 'on',
     ],
   );
   const extras = [

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { ProbesOptions, RecordOptions, RunOptions, TraceOptions } from '../agent/options.ts';
 import { checkDuration } from '../config/duration.ts';
 import { gotExpected } from '../config/problem.ts';
-import { PROBES } from '../probes/index.ts';
+import { MEASURES } from '../probes/index.ts';
 import type { CliIo } from './io.ts';
 
 /** What the commands start. Each resolves to the exit code: 0 or 1. */
@@ -34,7 +34,7 @@ export function withConfigFile(command: Command): Command {
 }
 
 export function withProbe(command: Command): Command {
-  const ids = PROBES.map((probe) => probe.id).join(', ');
+  const ids = MEASURES.map(({ id }) => id).join(', ');
   return command.option(
     '--probe <id>',
     `only this probe; may be given several times: ${ids} (default: those the file enables)`,

@@ -1,7 +1,7 @@
 // The configuration in effect: the file, and over it the flags. Throws with all problems of both.
 // Keeps nothing: SIGHUP calls it again with the same flags.
 
-import { PROBES } from '../probes/index.ts';
+import { MEASURES } from '../probes/index.ts';
 import { readSettingsFile } from './file.ts';
 import { alternatives, ConfigError } from './problem.ts';
 import { type Config, checkSettings } from './schema.ts';
@@ -86,7 +86,7 @@ function flagSettings(flags: ConfigFlags, problems: string[]): unknown {
 
 function probeSettings(only: readonly string[] | undefined, problems: string[]): unknown {
   if (only === undefined || only.length === 0) return {};
-  const ids = PROBES.map((probe) => probe.id);
+  const ids = MEASURES.map(({ id }) => id);
   for (const id of only) {
     if (ids.includes(id)) continue;
     const guess = didYouMean(id, ids) || `, expected one of ${alternatives(ids)}`;

@@ -3,8 +3,8 @@
 // Reads no file and knows no flag: see load.ts.
 
 import { z } from 'zod';
-import { PROBES } from '../probes/index.ts';
-import type { Probe } from '../probes/probe.ts';
+import { MEASURES, PROBES } from '../probes/index.ts';
+import type { Measure } from '../probes/probe.ts';
 import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
 import { checkDuration } from './duration.ts';
 import { alternatives, gotExpected, showPath } from './problem.ts';
@@ -19,7 +19,9 @@ const BUDGET_MAX_NS = 16_000_000_000;
 const settings = section({
   /** Sets the budgets that the file does not state; see profiles.ts. */
   profile: oneOf(PROFILE_NAMES).optional(),
-  probes: section(Object.fromEntries(PROBES.map((probe) => [probe.id, probeSection()]))),
+  probes: section(
+    Object.fromEntries(MEASURES.map((measure) => [measure.id, probeSection(measure)])),
+  ),
   /** `auto` takes libbpf, and bpftrace for a probe that libbpf cannot measure here. */
   backend: oneOf(['auto', 'libbpf', 'bpftrace']).default('auto'),
   labels: section({
@@ -28,8 +30,8 @@ const settings = section({
   }),
   /** Slots for network devices in each CPU's histograms; memory grows with it. */
   devices_max: powerOfTwo(4, 64).default(16),
-  /** Cap on histogram series; what lies beyond is counted in rxscope_series_dropped_total. */
-  series_max: wholeNumber(10, 100_000).default(2_000),
+  /** Cap on all series of a scrape; what lies beyond is summed, see src/metrics/series_cap.ts. */
+  series_max: wholeNumber(1_000, 1_000_000).default(2_000),
   /** Outlier events on their way from the kernel. */
   events: section({
     /** The kernel drops and counts what one CPU sends beyond it. */
@@ -61,6 +63,7 @@ type Settings = z.output<typeof settings>;
 
 interface ProbeConfig {
   readonly enabled: boolean;
+  /** 0 for what is no latency. */
   readonly budget_ns: number;
 }
 
@@ -95,13 +98,14 @@ export function checkSettings(
 /** A stated budget wins over the profile's, the profile's over the probe's own default. */
 function withBudgets(given: Settings): Config {
   const profileBudgets = given.profile === undefined ? {} : PROFILE_BUDGETS_NS[given.profile];
-  const budgetOf = (probe: Probe): ProbeConfig => {
-    const { enabled, budget } = given.probes[probe.id] ?? { enabled: true, budget: undefined };
-    return { enabled, budget_ns: budget ?? profileBudgets[probe.id] ?? probe.budget_ns };
+  const configOf = ({ id, ...measure }: Measure): ProbeConfig => {
+    const { enabled = measure.enabled, budget } = (given.probes[id] ?? {}) as GivenProbe;
+    const usual = PROBES.find((probe) => probe.id === id)?.budget_ns ?? 0;
+    return { enabled, budget_ns: budget ?? profileBudgets[id] ?? usual };
   };
   return {
     ...given,
-    probes: Object.fromEntries(PROBES.map((probe) => [probe.id, budgetOf(probe)])),
+    probes: Object.fromEntries(MEASURES.map((measure) => [measure.id, configOf(measure)])),
   };
 }
 
@@ -137,9 +141,16 @@ function section<Shape extends z.ZodRawShape>(shape: Shape) {
   );
 }
 
-function probeSection() {
+interface GivenProbe {
+  readonly enabled?: boolean;
+  readonly budget?: number;
+}
+
+function probeSection({ id, enabled }: Measure) {
+  const onOff = flag().default(enabled);
+  if (!PROBES.some((probe) => probe.id === id)) return section({ enabled: onOff });
   return section({
-    enabled: flag().default(true),
+    enabled: onOff,
     /** Observations above it are counted and reported as outliers. */
     budget: z
       .unknown()

@@ -1,116 +1,153 @@
-// Which network device an interrupt belongs to, and which of its queues. The one place that knows
-// how drivers name their interrupts.
-//
-// sysfs is asked first: a PCI device lists its vectors under msi_irqs, and a virtio device sits on
+// Which network device an interrupt belongs to, which of its queues, and how often it fired on each
+// CPU. sysfs is asked first: a PCI device lists its vectors under msi_irqs, and a virtio device sits on
 // such a PCI device. The names in /proc/interrupts decide what sysfs does not tell, and the queue.
 
-import { readdirSync, readFileSync, realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { type HardwareDevice, hardwareDevices } from './devices.ts';
+import { type Direction, type Meaning, meaningOf, namesDevice } from './interrupt_names.ts';
+import { type InterruptRow, type InterruptTable, parseInterrupts } from './interrupt_table.ts';
+import { HOST_ROOTS, type Roots } from './roots.ts';
+
+export type { InterruptRow, InterruptTable } from './interrupt_table.ts';
+export { parseInterrupts } from './interrupt_table.ts';
 
 export interface IrqOwner {
   readonly device: string;
-  /** Receive queue, when the interrupt's name tells. */
+  /** When the interrupt's name tells. Receive and transmit queues are numbered apart. */
   readonly queue?: number;
+  readonly direction: Direction;
 }
 
-export interface InterruptRoots {
-  readonly proc: string;
-  readonly sys: string;
+const TRIES = 3;
+const BYTES_MAX = 64 * 1024 * 1024;
+let scratch = Buffer.allocUnsafe(64 * 1024);
+
+/**
+ * /proc/interrupts as it is now. A CPU that comes or goes while the kernel prints tears the table:
+ * it is read again then, and rows that are torn even so are left out and counted in `torn`.
+ * Throws when the file cannot be read.
+ */
+export function readInterrupts(roots: Roots = HOST_ROOTS): InterruptTable {
+  for (let attempt = 1; ; attempt++) {
+    const table = parseInterrupts(readAll(join(roots.proc, 'interrupts')));
+    if (table.torn === 0 || attempt === TRIES) return table;
+  }
 }
 
 /** By interrupt number: the network device behind it. Interrupts of other devices are absent. */
-export function networkInterrupts(
-  roots: InterruptRoots = { proc: '/proc', sys: '/sys' },
-): Map<number, IrqOwner> {
-  const owners = new Map<number, IrqOwner>();
-  const actions = interruptActions(readFileSync(join(roots.proc, 'interrupts'), 'utf8'));
+export function interruptOwners(
+  table: InterruptTable,
+  roots: Roots = HOST_ROOTS,
+): ReadonlyMap<number, IrqOwner> {
   const devices = hardwareDevices(roots.sys);
-  for (const { name, vectors } of devices) {
-    for (const irq of vectors) owners.set(irq, owner(name, actions.get(irq) ?? ''));
+  const byVector = new Map<number, HardwareDevice[]>();
+  for (const device of devices) {
+    for (const irq of device.vectors) byVector.set(irq, [...(byVector.get(irq) ?? []), device]);
   }
-  for (const [irq, action] of actions) {
-    if (owners.has(irq)) continue;
-    const device = devices.find((candidate) => namesDevice(action, candidate));
-    if (device !== undefined) owners.set(irq, owner(device.name, action));
+  const found = new Map<number, { device: string; meaning: Meaning }>();
+  for (const row of table.rows) {
+    if (typeof row.irq !== 'number') continue;
+    const owner = ownerOf(row.name.split(', '), byVector.get(row.irq), row.irq, devices);
+    if (owner !== undefined) found.set(row.irq, owner);
+  }
+  return settlePlain(found);
+}
+
+/** The same from a table read for it alone. */
+export function networkInterrupts(roots: Roots = HOST_ROOTS): ReadonlyMap<number, IrqOwner> {
+  return interruptOwners(readInterrupts(roots), roots);
+}
+
+/** Are the owners of one table those of the other too, for the same devices? Counts do not matter. */
+export function sameInterrupts(one: InterruptTable, other: InterruptTable): boolean {
+  return (
+    one.rows.length === other.rows.length &&
+    one.rows.every((row, index) => isSameLine(row, other.rows[index]))
+  );
+}
+
+function isSameLine(row: InterruptRow, other: InterruptRow | undefined): boolean {
+  return row.irq === other?.irq && row.name === other.name && row.chip === other.chip;
+}
+
+/**
+ * `mine`: devices that have the interrupt among their vectors. They are several when one PCI function
+ * has several ports, or stands for those of its virtual functions.
+ */
+function ownerOf(
+  actions: readonly string[],
+  mine: readonly HardwareDevice[] | undefined,
+  irq: number,
+  devices: readonly HardwareDevice[],
+): { device: string; meaning: Meaning } | undefined {
+  const [first] = mine ?? [];
+  for (const action of actions) {
+    const device =
+      (mine ?? devices).find(({ name }) => namesDevice(action, [name])) ??
+      (mine === undefined ? lineOwner(action, irq, actions.length === 1, devices) : undefined);
+    if (device !== undefined) return { device: device.name, meaning: meaningFor(action, device) };
+  }
+  if (first === undefined) return undefined;
+  return { device: first.name, meaning: meaningFor(actions.join(', '), first) };
+}
+
+/** Of an interrupt line, which may be shared and whose handler may bear its driver's name. */
+function lineOwner(
+  action: string,
+  irq: number,
+  alone: boolean,
+  devices: readonly HardwareDevice[],
+): HardwareDevice | undefined {
+  const byBus = devices.find(({ busNames }) => namesDevice(action, busNames));
+  if (byBus !== undefined || action === '') return byBus;
+  const onLine = devices.filter(({ line }) => line === irq);
+  return (
+    onLine.find(({ driver }) => driver !== undefined && namesDevice(action, [driver])) ??
+    (alone ? onLine[0] : undefined)
+  );
+}
+
+function meaningFor(action: string, device: HardwareDevice): Meaning {
+  const { name, busNames, driver } = device;
+  return meaningOf(action, [name, ...busNames, ...(driver === undefined ? [] : [driver])]);
+}
+
+/** `eth0` alone is all that a card with one interrupt has; beside `eth0-TxRx-0` it tells of the link. */
+function settlePlain(
+  found: ReadonlyMap<number, { device: string; meaning: Meaning }>,
+): Map<number, IrqOwner> {
+  const withQueues = new Set<string>();
+  for (const { device, meaning } of found.values()) {
+    if (meaning.direction !== 'plain' && meaning.direction !== 'other') withQueues.add(device);
+  }
+  const owners = new Map<number, IrqOwner>();
+  for (const [irq, { device, meaning }] of found) {
+    const { direction, ...queue } = meaning;
+    const whole = withQueues.has(device) ? 'other' : 'rxtx';
+    owners.set(irq, { device, ...queue, direction: direction === 'plain' ? whole : direction });
   }
   return owners;
 }
 
-interface HardwareDevice {
-  readonly name: string;
-  /** Names of the bus devices it sits on: `virtio2`, `0000:00:03.0`. */
-  readonly busNames: readonly string[];
-  readonly vectors: readonly number[];
-}
-
-function owner(device: string, action: string): IrqOwner {
-  const queue = queueOf(action);
-  return queue === undefined ? { device } : { device, queue };
-}
-
-/** Interrupt number → the names of its actions, as /proc/interrupts prints them at a line's end. */
-export function interruptActions(text: string): Map<number, string> {
-  const lines = text.split('\n');
-  const cpus = (lines[0] ?? '').trim().split(/\s+/).length;
-  const actions = new Map<number, string>();
-  for (const line of lines.slice(1)) {
-    const match = /^\s*(\d+):\s*(.*)$/.exec(line);
-    if (match === null) continue;
-    // One count a CPU, then chip, hardware number and trigger, whose form depends on the chip.
-    const words = (match[2] ?? '').split(/\s+/).slice(cpus);
-    actions.set(Number(match[1]), words.join(' '));
-  }
-  return actions;
-}
-
-/** The queue in `eth0-TxRx-3`, `ens5-Tx-Rx-1`, `virtio2-input.0`, `mlx5_comp7@pci:…`, `iwlwifi:queue_2`. */
-export function queueOf(action: string): number | undefined {
-  const match =
-    /(?:TxRx|Tx-Rx|rx|input|comp|queue_|fp)[-._]?(\d+)/i.exec(action) ?? /-(\d+)$/.exec(action);
-  return match === null ? undefined : Number(match[1]);
-}
-
-/** Does an action's last word name this device: by its own name, or by that of its bus device? */
-function namesDevice(action: string, device: HardwareDevice): boolean {
-  const word = action.split(' ').at(-1) ?? '';
-  return [device.name, ...device.busNames].some((name) => {
-    const at = word.indexOf(name);
-    if (at < 0) return false;
-    // `eth1` must not claim `eth10-rx-0`: a name ends where letters and digits end.
-    const before = word[at - 1] ?? '';
-    const after = word[at + name.length] ?? '';
-    return !/[a-z0-9]/i.test(before) && !/[a-z0-9]/i.test(after);
-  });
-}
-
-function hardwareDevices(sys: string): HardwareDevice[] {
-  const devices: HardwareDevice[] = [];
-  for (const name of listOrNothing(join(sys, 'class/net'))) {
-    let path: string;
-    try {
-      // Only devices with hardware behind them have this link.
-      path = realpathSync(join(sys, 'class/net', name, 'device'));
-    } catch {
-      continue;
-    }
-    const parent = dirname(path);
-    const onVirtio = /^virtio\d+$/.test(basename(path));
-    const vectors = [path, ...(onVirtio ? [parent] : [])].flatMap((folder) =>
-      listOrNothing(join(folder, 'msi_irqs')).map(Number),
-    );
-    devices.push({
-      name,
-      busNames: [basename(path)],
-      vectors: vectors.filter((irq) => Number.isInteger(irq)),
-    });
-  }
-  return devices;
-}
-
-function listOrNothing(folder: string): string[] {
+/**
+ * The kernel gives about one line a read on a large machine, so the buffer is kept, not allocated for
+ * each. The bytes are good until the next call.
+ */
+function readAll(path: string): Uint8Array {
+  const file = openSync(path, 'r');
   try {
-    return readdirSync(folder);
-  } catch {
-    return [];
+    let length = 0;
+    for (;;) {
+      if (length === scratch.length) {
+        if (length >= BYTES_MAX) throw new Error(`${path}: longer than ${BYTES_MAX} bytes`);
+        scratch = Buffer.concat([scratch], length * 2);
+      }
+      const got = readSync(file, scratch, length, scratch.length - length, null);
+      if (got === 0) return scratch.subarray(0, length);
+      length += got;
+    }
+  } finally {
+    closeSync(file);
   }
 }

@@ -1,9 +1,11 @@
 // The families that rxscope exports about packets, from one reading of the kernel's counters.
-// Pure: the names, help texts and labels of the contract stand here and nowhere else.
+// Pure: the names, help texts and labels of the contract stand here and nowhere else. How many
+// series are left in the end is decided in series_cap.ts.
 
-import type { DeviceKey, IrqKey, PacketLatency, Reading } from '../capture/reading.ts';
-import { PROTOCOLS } from '../capture/reading.ts';
-import type { Probe } from '../probes/probe.ts';
+import type { DeviceKey, IrqKey, Latency, PollWork, Reading } from '../capture/reading.ts';
+import { POLL_BOUNDS } from '../capture/reading.ts';
+import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
+import { labelsOf, type Probe } from '../probes/probe.ts';
 import {
   count,
   emptyHistogram,
@@ -13,6 +15,7 @@ import {
   toNative,
 } from '../stages/histogram.ts';
 import type { Exemplar, Family, HistogramSample, Labels, ScalarSample } from './model.ts';
+import { keyOf, SERIES_OF_A_LATENCY } from './samples.ts';
 import {
   packetScript,
   type ScriptContext,
@@ -20,7 +23,7 @@ import {
   scriptReceived,
 } from './script_families.ts';
 
-/** What turns the kernel's numbers into names, and how much of it is shown. */
+/** What turns the kernel's numbers into names. */
 export interface FamilyContext {
   readonly probes: readonly Probe[];
   /** By probe id. */
@@ -36,19 +39,14 @@ export interface FamilyContext {
   exemplars(probe: string, labels: Labels): readonly Exemplar[];
   /** The CPUs that get series of their own; empty when the cpu label is off. */
   readonly cpus: readonly number[];
-  /** Most label sets of a histogram family. */
-  readonly seriesMax: number;
-  /** Label sets dropped so far, by family: kept by the caller, raised here. */
-  readonly dropped: Map<string, Set<string>>;
   /** The probes that bpftrace measures. */
   readonly scripts?: ScriptContext;
 }
 
-/** With a label for each CPU, a family may have so many label sets: 2,048 classic series. */
-const CPU_LABEL_SETS_MAX = 64;
-
-/** Names of dropped label sets that are remembered, so that each is counted once. */
-const DROPPED_NAMES_MAX = 10_000;
+/** The NAPI without a device, through which loopback, veth and RPS packets go. */
+export const BACKLOG = '(backlog)';
+/** Of the cap on series, as much as latencies may take with a label for each CPU. */
+const CPU_LABEL_SHARE = 0.6;
 
 /** One latency row with its labels. */
 interface Row {
@@ -57,15 +55,16 @@ interface Row {
   readonly histogram: Histogram;
 }
 
-/** Latencies, budgets, received packets and the books. */
+/** Latencies, budgets, received packets, polls and the books. */
 export function packetFamilies(reading: Reading | undefined, context: FamilyContext): Family[] {
-  const { scripts } = context;
+  const { scripts, probes } = context;
   const script = scripts === undefined ? undefined : packetScript(scripts);
   // What bpftrace's scripts cannot know, how many were over budget, is left out and not guessed.
-  const exact = context.probes.filter(({ id }) => scripts?.readings.has(id) !== true);
+  const exact = probes.filter(({ id }) => scripts?.readings.has(id) !== true);
   const rows = new Map(exact.map((probe) => [probe.id, rowsOf(probe, reading, context)]));
   return [
-    ...context.probes.map((probe) => probeFamily(probe, rows.get(probe.id) ?? [], context)),
+    ...probes.map((probe) => probeFamily(probe, rows.get(probe.id) ?? [], context)),
+    ...(probes.some(({ id }) => id === 'napi_poll') ? pollFamilies(reading, context) : []),
     {
       type: 'counter',
       name: 'rxscope_over_budget_total',
@@ -76,7 +75,7 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
       type: 'gauge',
       name: 'rxscope_budget_seconds',
       help: 'The latency budget of a probe, from the configuration.',
-      samples: context.probes.map(({ id }) => ({
+      samples: probes.map(({ id }) => ({
         labels: { probe: id },
         value: (context.budgets_ns[id] ?? 0) / 1e9,
       })),
@@ -94,7 +93,7 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
       type: 'counter',
       name: 'rxscope_unmatched_total',
       help: 'What a probe saw and could not use, by the real event behind it.',
-      samples: context.probes.flatMap(({ id }) =>
+      samples: probes.flatMap(({ id }) =>
         Object.entries(scripts?.readings.get(id)?.unmatched ?? reading?.unmatched[id] ?? {}).map(
           ([cause, value]) => ({
             labels: { probe: id, cause },
@@ -118,13 +117,22 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
   ];
 }
 
-/** Label sets that must exist from the start: one for each device and protocol that can occur. */
-export function knownLabels(
-  probe: Probe,
-  context: Pick<FamilyContext, 'devices' | 'irqDevices'>,
-): Labels[] {
-  if (!probe.labels.includes('protocol')) return context.irqDevices.map((device) => ({ device }));
-  return context.devices.flatMap((device) => PROTOCOLS.map((protocol) => ({ device, protocol })));
+type Known = Pick<FamilyContext, 'devices' | 'irqDevices'>;
+
+/** Label sets that must exist from the start: one for each that can occur. */
+export function knownLabels({ by }: Probe, { devices, irqDevices }: Known): Labels[] {
+  switch (by) {
+    case 'irq':
+      return irqDevices.map((device) => ({ device }));
+    case 'device':
+      return devices.map((device) => ({ device }));
+    case 'protocol':
+      return PROTOCOLS.map((protocol) => ({ protocol }));
+    case 'device_protocol':
+      return devices.flatMap((device) => PROTOCOLS.map((protocol) => ({ device, protocol })));
+    case 'vector':
+      return VECTORS.map((vector) => ({ vector }));
+  }
 }
 
 /**
@@ -132,11 +140,12 @@ export function knownLabels(
  * traffic would break every query.
  */
 export function cpuLabelFits(
-  context: Pick<FamilyContext, 'probes' | 'devices' | 'irqDevices'>,
+  context: Known & Pick<FamilyContext, 'probes'>,
   cpus: number,
+  seriesMax: number,
 ): boolean {
-  const most = Math.max(0, ...context.probes.map((probe) => knownLabels(probe, context).length));
-  return most * cpus <= CPU_LABEL_SETS_MAX;
+  const rows = context.probes.reduce((sum, probe) => sum + knownLabels(probe, context).length, 0);
+  return rows * cpus * SERIES_OF_A_LATENCY <= seriesMax * CPU_LABEL_SHARE;
 }
 
 function rowsOf(probe: Probe, reading: Reading | undefined, context: FamilyContext): Row[] {
@@ -144,71 +153,64 @@ function rowsOf(probe: Probe, reading: Reading | undefined, context: FamilyConte
   const zero = knownLabels(probe, context).flatMap((labels) =>
     cpus.map((cpu) => ({ labels, cpu, histogram: emptyHistogram() })),
   );
-  if (reading === undefined) return zero;
-  const seen = probe.labels.includes('protocol')
-    ? reading.packets
-        .filter((row) => row.probe === probe.id)
-        .flatMap((row) => packetRow(row, context))
-    : reading.irqs.map(({ irq, ...row }) => ({
-        ...row,
-        labels: { device: context.irqLabel(irq) },
-      }));
+  const seen = (reading?.latencies ?? [])
+    .filter((latency) => latency.probe === probe.id)
+    .flatMap((latency) => rowOf(probe, latency, context));
   return [...zero, ...seen];
 }
 
-function packetRow(row: PacketLatency, context: FamilyContext): Row[] {
-  const device = context.deviceLabel(row.device);
+function rowOf(probe: Probe, latency: Latency, context: FamilyContext): Row[] {
+  const { protocol = '', vector = '', irq, cpu = 0, histogram } = latency;
+  const device = irq === undefined ? deviceOf(probe, latency, context) : context.irqLabel(irq);
   // The device went between the packet and this read: its series are gone with it.
   if (device === undefined) return [];
-  return [{ labels: { device, protocol: row.protocol }, cpu: row.cpu, histogram: row.histogram }];
+  const values = { device, protocol, vector };
+  const labels = Object.fromEntries(labelsOf(probe).map((label) => [label, values[label]]));
+  return [{ labels, cpu, histogram }];
+}
+
+function deviceOf(
+  { id }: Probe,
+  { device = 'none' }: Latency,
+  context: FamilyContext,
+): string | undefined {
+  if (device === 'none') return id === 'napi_poll' ? BACKLOG : '';
+  return context.deviceLabel(device);
 }
 
 function probeFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
   const { scripts } = context;
   const reading = scripts?.readings.get(probe.id);
   if (scripts === undefined || reading === undefined) return latencyFamily(probe, rows, context);
-  const name = `rxscope_${probe.id}_seconds`;
-  const admit = (samples: number, key: string): boolean => admitted(name, samples, key, context);
-  return scriptLatencyFamily(probe, reading, knownLabels(probe, context), scripts, admit);
-}
-
-/** Is there room for one more label set? What there is none for is counted, once each. */
-function admitted(name: string, samples: number, key: string, context: FamilyContext): boolean {
-  if (samples < context.seriesMax) return true;
-  const dropped = context.dropped.get(name) ?? new Set();
-  if (dropped.size < DROPPED_NAMES_MAX) context.dropped.set(name, dropped.add(key));
-  return false;
+  return scriptLatencyFamily(probe, reading, knownLabels(probe, context), scripts);
 }
 
 function latencyFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
-  const name = `rxscope_${probe.id}_seconds`;
   const groups = group(rows, ({ labels, cpu }) =>
     context.cpus.length > 0 ? { ...labels, cpu: String(cpu) } : labels,
   );
-  const samples: HistogramSample[] = [];
-  for (const [key, { labels, histogram }] of groups) {
-    if (!admitted(name, samples.length, key, context)) continue;
-    samples.push({
+  const samples = groups.map(
+    ({ labels, histogram }): HistogramSample => ({
       labels,
       sum: histogram.sumNs / 1e9,
       count: count(histogram),
       classic: toClassic(histogram),
       native: toNative(histogram),
       exemplars: context.exemplars(probe.id, labels),
-    });
-  }
-  return { type: 'histogram', name, help: probe.help, samples };
+    }),
+  );
+  return { type: 'histogram', name: `rxscope_${probe.id}_seconds`, help: probe.help, samples };
 }
 
 /** Merges rows of the same labels, in the order of first appearance. */
 function group(
   rows: readonly Row[],
-  labelsOf: (row: Row) => Labels,
-): Map<string, { labels: Labels; histogram: Histogram }> {
+  labels: (row: Row) => Labels,
+): { labels: Labels; histogram: Histogram }[] {
   const groups = new Map<string, { labels: Labels; histogram: Histogram }>();
   for (const row of rows) {
-    const labels = labelsOf(row);
-    const key = Object.values(labels).join('\0');
+    const rowLabels = labels(row);
+    const key = keyOf(rowLabels);
     const found = groups.get(key);
     if (found !== undefined) {
       merge(found.histogram, row.histogram);
@@ -216,17 +218,14 @@ function group(
     }
     const histogram = emptyHistogram();
     merge(histogram, row.histogram);
-    groups.set(key, { labels, histogram });
+    groups.set(key, { labels: rowLabels, histogram });
   }
-  return groups;
+  return [...groups.values()];
 }
 
 function overBudget(probe: string, rows: readonly Row[]): ScalarSample[] {
   const groups = group(rows, (row) => ({ probe, device: row.labels.device ?? '' }));
-  return [...groups.values()].map(({ labels, histogram }) => ({
-    labels,
-    value: histogram.overBudget,
-  }));
+  return groups.map(({ labels, histogram }) => ({ labels, value: histogram.overBudget }));
 }
 
 function receivedSamples(reading: Reading | undefined, context: FamilyContext): ScalarSample[] {
@@ -236,4 +235,30 @@ function receivedSamples(reading: Reading | undefined, context: FamilyContext): 
     if (device !== undefined) packets.set(device, (packets.get(device) ?? 0) + row.packets);
   }
   return [...packets].map(([device, value]) => ({ labels: { device }, value }));
+}
+
+function pollFamilies(reading: Reading | undefined, context: FamilyContext): Family[] {
+  const polls = (reading?.polls ?? []).flatMap(({ device, ...work }) => {
+    const label = device === 'none' ? BACKLOG : context.deviceLabel(device);
+    return label === undefined ? [] : [{ labels: { device: label }, work }];
+  });
+  return [
+    {
+      type: 'histogram',
+      name: 'rxscope_napi_poll_packets',
+      help: 'Packets that a NAPI poll handed over.',
+      samples: polls.map(({ labels, work }) => ({ labels, ...pollHistogram(work) })),
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_napi_budget_exhausted_total',
+      help: 'NAPI polls that used up their budget: more packets may have waited.',
+      samples: polls.map(({ labels, work }) => ({ labels, value: work.exhausted })),
+    },
+  ];
+}
+
+function pollHistogram({ polls, packets }: Omit<PollWork, 'device'>) {
+  const total = polls.reduce((sum, n) => sum + n, 0);
+  return { sum: packets, count: total, classic: { bounds: POLL_BOUNDS, counts: polls } };
 }

@@ -26,13 +26,12 @@ export interface ScriptContext {
   irqLabel(irq: IrqKey): string;
 }
 
-/** `known` are the label sets that exist from the start; `admit` says no past the cap on series. */
+/** `known` are the label sets that exist from the start. */
 export function scriptLatencyFamily(
   probe: Probe,
   reading: ScriptReading,
   known: readonly Labels[],
   context: ScriptContext,
-  admit: (samples: number, key: string) => boolean,
 ): HistogramFamily {
   const groups = new Map<string, { labels: Labels; histogram: CoarseHistogram }>();
   const add = (labels: Labels, histogram: CoarseHistogram): void => {
@@ -47,8 +46,7 @@ export function scriptLatencyFamily(
     if (labels !== undefined) add(labels, latency.histogram);
   }
   const samples: HistogramSample[] = [];
-  for (const [key, { labels, histogram }] of groups) {
-    if (!admit(samples.length, key)) continue;
+  for (const { labels, histogram } of groups.values()) {
     samples.push({
       labels,
       sum: histogram.sumNs / 1e9,

@@ -10,6 +10,8 @@ import type { Family } from './model.ts';
 export interface ProbeStatus {
   readonly id: string;
   readonly up: boolean;
+  /** The configuration switched it off: that it is not up is no defect. */
+  readonly off?: true;
   /** Why it is not up, or what it lacks; '' when nothing is missing. */
   readonly reason: string;
   readonly programs: readonly ProgramStatus[];
@@ -36,7 +38,6 @@ export interface CollectorRun {
 export interface SelfInput {
   readonly probes: readonly ProbeStatus[];
   readonly reading: Reading | undefined;
-  readonly dropped: ReadonlyMap<string, ReadonlySet<string>>;
   readonly collectors: readonly CollectorRun[];
   readonly reloadSucceeded: boolean;
   readonly build: {
@@ -47,14 +48,16 @@ export interface SelfInput {
   };
   /** Present while BPF statistics are on. */
   readonly programs?: readonly ProgramStats[];
+  /** Share of one CPU that they took since the last gather; present with them. */
+  readonly programShare?: number;
 }
 
 export function selfFamilies(input: SelfInput): Family[] {
   const { probes, reading } = input;
-  const perProbe = (values: readonly number[] | undefined) =>
+  const perProbe = (values: readonly number[] = [], drops = 0) =>
     probes.map(({ id }) => ({
       labels: { probe: id },
-      value: values?.[PROBE_INDEX.indexOf(id as (typeof PROBE_INDEX)[number])] ?? 0,
+      value: id === 'drops' ? drops : (values[PROBE_INDEX.indexOf(id)] ?? 0),
     }));
   const families: Family[] = [
     {
@@ -78,23 +81,14 @@ export function selfFamilies(input: SelfInput): Family[] {
     {
       type: 'counter',
       name: 'rxscope_events_total',
-      help: 'Outlier events sent to user space.',
-      samples: perProbe(reading?.events),
+      help: 'Events sent to user space: observations over budget, and drops.',
+      samples: perProbe(reading?.events, reading?.dropEvents.sent),
     },
     {
       type: 'counter',
       name: 'rxscope_events_lost_total',
-      help: 'Outlier events given up, by the rate limit or a full ring; their counts are in the histograms.',
-      samples: perProbe(reading?.eventsLost),
-    },
-    {
-      type: 'counter',
-      name: 'rxscope_series_dropped_total',
-      help: 'Label sets left out because the cap on series was reached.',
-      samples: probes.map(({ id }) => {
-        const family = `rxscope_${id}_seconds`;
-        return { labels: { family }, value: input.dropped.get(family)?.size ?? 0 };
-      }),
+      help: 'Events given up, by the rate limit or a full ring; what they tell of is counted all the same.',
+      samples: perProbe(reading?.eventsLost, reading?.dropEvents.lost),
     },
     {
       type: 'gauge',
@@ -127,12 +121,19 @@ export function selfFamilies(input: SelfInput): Family[] {
       samples: [{ labels: { ...input.build }, value: 1 }],
     },
   ];
-  if (input.programs !== undefined) families.push(...programFamilies(input.programs));
+  if (input.programs !== undefined)
+    families.push(...programFamilies(input.programs, input.programShare ?? 0));
   return families;
 }
 
-function programFamilies(programs: readonly ProgramStats[]): Family[] {
+function programFamilies(programs: readonly ProgramStats[], share: number): Family[] {
   return [
+    {
+      type: 'gauge',
+      name: 'rxscope_programs_cpu_ratio',
+      help: 'Share of one CPU that all BPF programs took since the last scrape, while BPF statistics are on.',
+      samples: [{ labels: {}, value: share }],
+    },
     {
       type: 'counter',
       name: 'rxscope_program_run_seconds_total',

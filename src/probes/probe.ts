@@ -1,31 +1,57 @@
 // What a probe is: one declarative object per measurement, from which the metric, its help text,
 // the command-line listing and the documentation row are derived. No kernel access here.
 
-/** A label that a probe's histogram can carry. */
-export type ProbeLabel = 'device' | 'protocol';
-
-export interface Probe {
-  /** The stem of everything that belongs to the probe: files, metric, documentation. */
+/** Anything that attaches to the kernel and can be switched on and off. */
+export interface Measure {
+  /** The stem of everything that belongs to it: files, metric, documentation. */
   readonly id: string;
-  /** From which kernel event to which, in one line. */
-  readonly from: string;
-  readonly to: string;
-  /** HELP of `rxscope_<id>_seconds`. */
-  readonly help: string;
-  readonly labels: readonly ProbeLabel[];
-  /** Observations above it are counted one by one and reported as outliers; nanoseconds. */
-  readonly budget_ns: number;
-  /** Names of the hooks in src/capture/hooks.ts without which the probe cannot measure. */
+  /** On unless the configuration says otherwise; what is off costs nothing. */
+  readonly enabled: boolean;
+  /** Names of the hooks in src/capture/hooks.ts without which it cannot measure. */
   readonly hooks: readonly string[];
   /** Hooks that make it more complete; without them it still measures. */
   readonly hooksOptional: readonly string[];
-  /** Hooks on functions that name more causes where a kernel allows them; their lack is no defect. */
+  /** Hooks on functions that tell more where a kernel allows them; their lack is no defect. */
   readonly hooksExact: readonly string[];
   /** What a high value usually comes from, and what to look at: one or two sentences. */
   readonly reading: string;
 }
 
+/** What a probe's histograms are by. */
+export type By = 'irq' | 'device' | 'protocol' | 'device_protocol' | 'vector';
+
+/** A latency, or how long something lasts. */
+export interface Probe extends Measure {
+  /** From which kernel event to which, in one line. */
+  readonly from: string;
+  readonly to: string;
+  /** HELP of `rxscope_<id>_seconds`. */
+  readonly help: string;
+  readonly by: By;
+  /** Observations above it are counted one by one and reported as outliers; nanoseconds. */
+  readonly budget_ns: number;
+  /** Its own flaws, in the order of its header in bpf/: causes in rxscope_unmatched_total. */
+  readonly causes: readonly string[];
+  /** bpf/<id>.bt measures it, too. */
+  readonly script: boolean;
+}
+
+/** A label that a probe's histogram can carry. */
+export type ProbeLabel = 'device' | 'protocol' | 'vector';
+
+const LABELS: Readonly<Record<By, readonly ProbeLabel[]>> = {
+  irq: ['device'],
+  device: ['device'],
+  protocol: ['protocol'],
+  device_protocol: ['device', 'protocol'],
+  vector: ['vector'],
+};
+
+export function labelsOf({ by }: Probe): readonly ProbeLabel[] {
+  return LABELS[by];
+}
+
 /** All that it attaches to where it can, in order of need. */
-export function hooksOf(probe: Probe): string[] {
-  return [...probe.hooks, ...probe.hooksOptional, ...probe.hooksExact];
+export function hooksOf(measure: Measure): string[] {
+  return [...measure.hooks, ...measure.hooksOptional, ...measure.hooksExact];
 }

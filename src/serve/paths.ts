@@ -13,4 +13,5 @@ export const PATHS: readonly Path[] = [
   { path: '/-/ready', what: 'readiness: 200 once the probes are attached, else 503' },
   { path: '/api/v1/probes', what: 'probes as JSON, up or why not' },
   { path: '/api/v1/outliers', what: 'recent outliers as JSON, newest first' },
+  { path: '/api/v1/drops', what: 'recent drops as JSON, newest first' },
 ];

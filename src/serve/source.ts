@@ -15,11 +15,15 @@ export interface ServeSource {
   probes(): readonly ProbeSummary[];
   /** Recent outliers, newest first, as plain JSON. */
   outliers(): readonly unknown[];
+  /** Recent drops, newest first, as plain JSON. */
+  drops(): readonly unknown[];
 }
 
 export interface ProbeSummary {
   readonly id: string;
   readonly up: boolean;
+  /** The configuration switched it off. */
+  readonly off?: true;
   /** Why the probe is not up, in one plain sentence; '' when it is. */
   readonly reason: string;
 }

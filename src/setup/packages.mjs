@@ -26,6 +26,7 @@ export const RUN_PACKAGES = [
 export const TEST_PACKAGES = [
   { name: 'iproute2', use: 'network namespaces and veth pairs', commands: ['ip'] },
   { name: 'ethtool', use: 'settings of network devices', commands: ['ethtool'] },
+  { name: 'nftables', use: 'a firewall that drops packets', commands: ['nft'] },
   { name: 'bpftool', use: 'a second look at what is loaded', commands: ['bpftool'] },
   { name: 'bpftrace', use: 'an independent measurement', commands: ['bpftrace'] },
   {
@@ -33,6 +34,13 @@ export const TEST_PACKAGES = [
     use: 'scrapes the agent in tests',
     commands: ['prometheus', 'promtool'],
     services: ['prometheus'],
+  },
+  { name: 'libbpf-tools', use: 'independent counts and times', commands: ['softirqs', 'hardirqs'] },
+  {
+    name: 'prometheus-node-exporter',
+    use: 'an independent reading of the host',
+    commands: ['prometheus-node-exporter'],
+    services: ['prometheus-node-exporter'],
   },
   { name: 'qemu-system-x86', use: 'boots other kernels', commands: ['qemu-system-x86_64'] },
   {

@@ -7,6 +7,11 @@ import type { Outlier } from '../../src/capture/records.ts';
 const IRQ_TO_SOFTIRQ = 0;
 const SOFTIRQ_TO_SOCKET = 1;
 const RECEIVE_TO_SOCKET = 2;
+const SOFTIRQ_RAISE_TO_ENTRY = 3;
+const BACKLOG_WAIT = 4;
+const SOCKET_TO_READ = 5;
+const NAPI_POLL = 7;
+const NET_RX = 3;
 const TCP = 0;
 const UDP = 1;
 
@@ -32,6 +37,7 @@ function outlier(changes: Partial<Outlier> = {}): Outlier {
     pid: 1009,
     comm: 'resolver',
     inSoftirq: true,
+    vector: 0,
     ...changes,
   };
 }
@@ -85,10 +91,39 @@ describe('the list', () => {
   });
 
   test('an interrupt has neither a protocol nor a length', () => {
-    const named = listOf(3).add(outlier({ probe: IRQ_TO_SOFTIRQ, receivedNs: 0 }));
+    const named = listOf(3).add(outlier({ probe: IRQ_TO_SOFTIRQ, receivedNs: 0, length: 0 }));
     expect(named).toMatchObject({ probe: 'irq_to_softirq', irq: 38 });
     expect(named).not.toHaveProperty('protocol');
     expect(named).not.toHaveProperty('bytes');
+  });
+
+  test('of a vector has that and no device, no protocol and no length', () => {
+    const named = listOf(3).add(
+      outlier({ probe: SOFTIRQ_RAISE_TO_ENTRY, vector: NET_RX, length: 0 }),
+    );
+    expect(named).toMatchObject({ probe: 'softirq_raise_to_entry', vector: 'NET_RX', device: '' });
+    expect(named).not.toHaveProperty('protocol');
+    expect(named).not.toHaveProperty('bytes');
+  });
+
+  test('of a protocol alone has no device, and a vector only where the probe is by vector', () => {
+    const named = listOf(3).add(outlier({ probe: SOCKET_TO_READ, vector: NET_RX }));
+    expect(named).toMatchObject({ probe: 'socket_to_read', protocol: 'udp', device: '' });
+    expect(named).not.toHaveProperty('vector');
+  });
+
+  test('of a poll has its device and its packets, and neither bytes nor a protocol', () => {
+    const named = listOf(3).add(outlier({ probe: NAPI_POLL, length: 61 }));
+    expect(named).toMatchObject({ probe: 'napi_poll', device: 'eth2', packets: 61 });
+    expect(named).not.toHaveProperty('bytes');
+    expect(named).not.toHaveProperty('protocol');
+  });
+
+  test('of a wait in the backlog has its device and its bytes, and no protocol', () => {
+    const named = listOf(3).add(outlier({ probe: BACKLOG_WAIT }));
+    expect(named).toMatchObject({ probe: 'backlog_wait', device: 'eth2', bytes: 129 });
+    expect(named).not.toHaveProperty('packets');
+    expect(named).not.toHaveProperty('protocol');
   });
 
   test('a time after the end is not shown as a negative duration', () => {
@@ -125,6 +160,15 @@ describe('exemplars', () => {
     expect(outliers.exemplars('irq_to_softirq', { device: 'eth2' })).toMatchObject([
       { labels: { cpu: '1', comm: 'resolver' }, value: 0.00015 },
     ]);
+  });
+
+  test('of a vector series are those of its vector', () => {
+    const outliers = listOf(3);
+    for (const vector of [NET_RX, NET_RX - 1])
+      outliers.add(outlier({ probe: SOFTIRQ_RAISE_TO_ENTRY, vector, localPort: vector }));
+    const of = (vector: string) =>
+      outliers.exemplars('softirq_raise_to_entry', { vector }).map(({ labels }) => labels.port);
+    expect([of('NET_RX'), of('NET_TX'), of('TIMER')]).toEqual([['3'], ['2'], []]);
   });
 
   test('have cpu, comm and port as labels, in this order, and the value in seconds', () => {

@@ -120,6 +120,32 @@ receive_to_socket
     expect(rendered({ ...record, observations_lost: 0 })).not.toContain('lost');
   });
 
+  test('names each label set where there are several, and drops by reason', () => {
+    const parts = [
+      { labels: { device: 'eth0', protocol: 'udp' }, count: 1009 },
+      { labels: { device: '', protocol: 'other' }, count: 7 },
+      { labels: { device: '', protocol: '' }, count: 1 },
+    ].map((part) => ({ ...part, p50_seconds: 1e-6, p99_seconds: 2.5e-3 }));
+    const record = recordOf([1000], { parts });
+    const text = rendered(record, { drops: { NO_SOCKET: 13, SOCKET_RCVBUFF: 2 } });
+    expect(text).toContain(
+      'quantiles within 9.1 %\ndropped on the receive path: NO_SOCKET 13, SOCKET_RCVBUFF 2\n\nreceive',
+    );
+    expect(text.split('\n').slice(-4)).toEqual([
+      '  eth0 udp  p50 1.00 µs   p99 2.50 ms   1009',
+      '  other     p50 1.00 µs   p99 2.50 ms   7',
+      '  (none)    p50 1.00 µs   p99 2.50 ms   1',
+      '',
+    ]);
+  });
+
+  test('says nothing of a single label set, nor of drops where there are none', () => {
+    const parts = [{ labels: { vector: 'NET_RX' }, count: 7, p50_seconds: 1, p99_seconds: 1 }];
+    const text = rendered(recordOf([1000], { parts }), { drops: {} });
+    expect(text).not.toContain('NET_RX');
+    expect(text).not.toContain('dropped');
+  });
+
   test('of a probe that is not up is its reason', () => {
     const reason = 'EPERM: BPF is not permitted here';
     const text = rendered(recordOf([], { up: false, reason }));
@@ -157,7 +183,8 @@ test('the list of probes has each program with its rung and the refusals above i
           { hook: 'drop', refusals: [] },
         ],
       },
-      { id: 'receive_to_socket', up: false, reason: 'switched off', programs: [] },
+      { id: 'receive_to_socket', up: false, reason: 'no permission', programs: [] },
+      { id: 'napi_poll', up: false, off: true, reason: 'switched off', programs: [] },
     ],
     plain,
   );
@@ -166,6 +193,8 @@ test('the list of probes has each program with its rung and the refusals above i
                  not tp_btf/softirq_entry: EPERM: not permitted
   drop           –
 
-receive_to_socket  not up: switched off
+receive_to_socket  not up: no permission
+
+napi_poll  off: switched off
 `);
 });

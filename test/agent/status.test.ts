@@ -5,9 +5,10 @@ import { probeStatuses, withScripts } from '../../src/agent/status.ts';
 import type { ScriptStatus } from '../../src/capture/bpftrace/backend.ts';
 import { type Attach, HOOKS } from '../../src/capture/hooks.ts';
 import type { HookState } from '../../src/capture/ladder.ts';
-import { PROBES } from '../../src/probes/index.ts';
+import { MEASURES, PROBES } from '../../src/probes/index.ts';
+import { hooksOf } from '../../src/probes/probe.ts';
 
-const ALL = PROBES.map(({ id }) => id);
+const ALL = MEASURES.map(({ id }) => id);
 
 /** Every hook on its best rung, except for these. */
 function states(changes: Readonly<Record<string, HookState>> = {}): HookState[] {
@@ -41,6 +42,7 @@ describe('a probe', () => {
     expect(irq).toEqual({
       id: 'irq_to_softirq',
       up: false,
+      off: true,
       reason: 'switched off by the configuration',
       programs: [],
     });
@@ -54,18 +56,21 @@ describe('a probe', () => {
       'EPERM: not permitted',
       'ENOENT',
     );
-    const [irq, softirq] = probeStatuses(ALL, states({ softirq_raise: raise }));
-    expect(irq).toMatchObject({
+    const statuses = probeStatuses(ALL, states({ softirq_raise: raise }));
+    expect(statuses[0]).toMatchObject({
       up: false,
       reason: 'cannot attach softirq_raise: EPERM: not permitted; ENOENT',
     });
     // Only the probes that use the hook suffer.
-    expect(softirq).toMatchObject({ up: true, reason: '' });
+    const using = MEASURES.filter((one) => hooksOf(one).includes('softirq_raise'));
+    expect(statuses.filter(({ up }) => !up).map(({ id }) => id)).toEqual(using.map(({ id }) => id));
+    expect(statuses.filter(({ up, reason }) => up && reason !== '')).toEqual([]);
   });
 
   test('is up with less detail without a hook that it can do without', () => {
     const drop = refused('drop', 'tp_btf/kfree_skb: ENOENT: this kernel does not have it');
-    const [irq, softirq, receive] = probeStatuses(ALL, states({ drop }));
+    const statuses = probeStatuses(ALL, states({ drop }));
+    const [irq, softirq, receive] = statuses;
     expect(irq?.reason).toBe('');
     for (const status of [softirq, receive]) {
       expect(status).toMatchObject({
@@ -74,13 +79,20 @@ describe('a probe', () => {
           'measures with less detail: cannot attach drop: tp_btf/kfree_skb: ENOENT: this kernel does not have it',
       });
     }
+    // Where drops themselves are counted, it is needed.
+    expect(statuses.find(({ id }) => id === 'drops')).toMatchObject({
+      up: false,
+      reason: 'cannot attach drop: tp_btf/kfree_skb: ENOENT: this kernel does not have it',
+    });
   });
 
   test('on a lower rung is up, without a reason, and keeps the refusals', () => {
     const attach: Attach = 'raw_tp';
     const rung = { program: 'receive__raw_tp', attach, target: 'netif_receive_skb' };
     const receive = { hook: 'receive', rung, refusals: ['tp_btf/netif_receive_skb: EPERM'] };
-    const status = probeStatuses(ALL, states({ receive })).at(-1);
+    const status = probeStatuses(ALL, states({ receive })).find(
+      ({ id }) => id === 'receive_to_socket',
+    );
     expect(status).toMatchObject({ up: true, reason: '' });
     expect(status?.programs.find(({ hook }) => hook === 'receive')).toEqual({
       hook: 'receive',
@@ -94,8 +106,7 @@ test('what kept everything from being tried is the reason of every enabled probe
   const statuses = probeStatuses(ALL.slice(1), [], 'cannot load the native addon');
   expect(statuses.map(({ up, reason }) => [up, reason])).toEqual([
     [false, 'switched off by the configuration'],
-    [false, 'cannot load the native addon'],
-    [false, 'cannot load the native addon'],
+    ...ALL.slice(1).map(() => [false, 'cannot load the native addon']),
   ]);
 });
 
@@ -125,7 +136,9 @@ describe('a probe that is left to bpftrace', () => {
         },
       ],
     });
-    expect(up.slice(0, 2)).toEqual(refusedOnes.slice(0, 2));
+    expect(up.filter(({ id }) => id !== 'receive_to_socket')).toEqual(
+      refusedOnes.filter(({ id }) => id !== 'receive_to_socket'),
+    );
   });
 
   test('by choice is up without a reason', () => {
@@ -135,6 +148,19 @@ describe('a probe that is left to bpftrace', () => {
       true,
     );
     expect(status).toMatchObject({ up: true, reason: '', programs: [{ attach: 'kprobe' }] });
+  });
+
+  test('by choice leaves out what has no script, and that is no defect', () => {
+    const scripted = PROBES.filter((probe) => probe.script).map(({ id }) => id);
+    for (const { id, up, off, reason } of withScripts(refusedOnes, [], true)) {
+      if (scripted.includes(id)) continue;
+      expect({ id, up, off, reason }).toEqual({
+        ...{ id, up: false, off: true },
+        reason: 'no bpftrace script measures it',
+      });
+    }
+    // Where bpftrace only stands in, such a probe keeps its own reason.
+    expect(withScripts(refusedOnes, [], false)).toEqual(refusedOnes);
   });
 
   test.each([

@@ -1,10 +1,13 @@
-// `npm run bench [-- kernel|user|ring] [--rounds N] …`: what rxscope costs on this machine, as
+// `npm run bench [-- kernel|probes|user|ring|gather] [--rounds N] …`: what rxscope costs on this machine, as
 // Markdown that the README quotes. Needs root. Never passes or fails by time: figures are for
 // readers, and a busy machine is no fault of the code.
 
 import { parseArgs } from 'node:util';
+import { gatherCost } from './gather_cost.ts';
+import { hostCost } from './host_cost.ts';
 import { kernelCost } from './kernel_cost.ts';
 import { machineLine } from './machine.ts';
+import { probeCost } from './probe_cost.ts';
 import { ringCost } from './ring_cost.ts';
 import { userCost } from './user_cost.ts';
 
@@ -14,6 +17,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '7' },
     packets: { type: 'string', default: '200003' },
     scrapes: { type: 'string', default: '50' },
+    gathers: { type: 'string', default: '101' },
     minutes: { type: 'string', default: '1' },
   },
 });
@@ -28,14 +32,35 @@ const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string>
     run: () =>
       kernelCost({ rounds: Number(values.rounds), packets: Number(values.packets) }, progress),
   },
+  probes: {
+    title: 'Each probe',
+    run: () =>
+      probeCost({ rounds: Number(values.rounds), packets: Number(values.packets) }, progress),
+  },
   user: {
     title: 'User space',
     run: () =>
       userCost({ scrapes: Number(values.scrapes), minutes: Number(values.minutes) }, progress),
   },
+  host: {
+    title: 'Beside other tools',
+    run: () =>
+      hostCost(
+        {
+          rounds: Number(values.rounds),
+          packets: Number(values.packets),
+          scrapes: Number(values.scrapes),
+        },
+        progress,
+      ),
+  },
   ring: {
     title: 'Perf ring buffer',
     run: () => ringCost({ rounds: Number(values.rounds) }, progress),
+  },
+  gather: {
+    title: 'Gather',
+    run: () => gatherCost({ gathers: Number(values.gathers) }, progress),
   },
 };
 

@@ -10,6 +10,7 @@ import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
+import { USUAL_PROBES } from '../kernel/options.ts';
 import { openProgram } from './bpf_program.ts';
 import { startBpftrace } from './bpftrace.ts';
 import { formatSpread, markdownTable, spreadOf } from './statistics.ts';
@@ -152,12 +153,17 @@ function difference(
   );
 }
 
-/** All programs as `rxscope run` loads them without a configuration. */
+/** The programs of the latencies that the bpftrace script measures, otherwise as `rxscope run` loads them. */
 function startOurs(): Contender {
-  const capture = openKernelCapture(loadAddon(), captureOptions(effectiveConfig(), false));
-  capture.startRecords({ outlier: () => {}, observation: () => {} });
+  const capture = openKernelCapture(loadAddon(), {
+    ...captureOptions(effectiveConfig(), false),
+    probes: USUAL_PROBES,
+  });
+  capture.startRecords({ outlier: () => {}, observation: () => {}, drop: () => {} });
   const needed = new Set(
-    PROBES.flatMap(({ hooks, hooksOptional }) => [...hooks, ...hooksOptional]),
+    PROBES.filter(({ id }) => USUAL_PROBES.some((usual) => usual === id)).flatMap(
+      ({ hooks, hooksOptional }) => [...hooks, ...hooksOptional],
+    ),
   );
   const missing = capture.states.filter(({ hook, rung }) => !rung && needed.has(hook));
   if (missing.length > 0) {

@@ -8,6 +8,7 @@ import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { type RecordSink, recordDecoder } from '../../src/capture/records.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
+import { USUAL_PROBES } from '../kernel/options.ts';
 import { openProgram } from './bpf_program.ts';
 import { formatSpread, markdownTable, spreadOf } from './statistics.ts';
 
@@ -102,7 +103,7 @@ function collector(): { sink: RecordSink; count: () => number } {
     // Bounded, or the array's growth would be what is measured.
     latencies[count++ & 0xffff] = latencyNs;
   };
-  return { sink: { outlier: () => {}, observation }, count: () => count };
+  return { sink: { outlier: () => {}, observation, drop: () => {} }, count: () => count };
 }
 
 async function madeUpStep(lab: Lab, gapUs: number): Promise<Step> {
@@ -110,7 +111,7 @@ async function madeUpStep(lab: Lab, gapUs: number): Promise<Step> {
   try {
     object.setConst('records', new Uint8Array(Uint32Array.of(RECORDS_A_PACKET).buffer));
     object.load();
-    const decode = recordDecoder(object.layout('outlier'), object.layout('observation'));
+    const decode = recordDecoder((struct) => object.layout(struct));
     const { sink, count } = collector();
     let decodeMs = 0;
     const options = {
@@ -168,7 +169,11 @@ async function exactTable(lab: Lab, rounds: number): Promise<string> {
 }
 
 async function exactStep(lab: Lab): Promise<Step> {
-  const options = { ...captureOptions(effectiveConfig(), true), pagesPerCpu: PAGES_PER_CPU };
+  const options = {
+    ...captureOptions(effectiveConfig(), true),
+    probes: USUAL_PROBES,
+    pagesPerCpu: PAGES_PER_CPU,
+  };
   const capture = openKernelCapture(loadAddon(), options);
   try {
     const { sink, count } = collector();

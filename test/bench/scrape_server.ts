@@ -2,7 +2,8 @@
 // that is made up to have as many label sets as it is told, so that only their number changes.
 // Usage: tsx scrape_server.ts LABEL_SETS. Prints its URL; ends when its standard input does.
 
-import { PROTOCOLS, type Reading } from '../../src/capture/reading.ts';
+import type { Reading } from '../../src/capture/reading.ts';
+import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { buildApp } from '../../src/serve/app.ts';
@@ -20,6 +21,7 @@ const app = buildApp(
     ready: () => true,
     probes: () => [],
     outliers: () => [],
+    drops: () => [],
     gather: async () =>
       packetFamilies(reading, {
         probes: PROBES,
@@ -30,8 +32,6 @@ const app = buildApp(
         irqDevices: [],
         exemplars: () => [],
         cpus: [],
-        seriesMax: Number.POSITIVE_INFINITY,
-        dropped: new Map(),
       }),
   },
   { requestsInFlightMax: 40 },
@@ -46,13 +46,16 @@ function readingOf(labelSets: number): Reading {
     protocol: PROTOCOLS[Math.floor(i / 2) % 3] ?? 'other',
     device: 1 + Math.floor(i / 6),
   }));
-  const packets = sets.flatMap((set, i) =>
+  const latencies = sets.flatMap((set, i) =>
     Array.from({ length: CPUS }, (_, cpu) => ({ ...set, cpu, histogram: histogramOf(i) })),
   );
   return {
-    packets,
-    irqs: [],
+    latencies,
     received: [],
+    drops: [],
+    transmitDrops: 0,
+    dropEvents: { sent: 0, lost: 0 },
+    polls: [],
     unmatched: {},
     deliveriesWithoutStart: 0,
     pending: 0,

@@ -170,10 +170,11 @@ interface Server {
   stop(): Promise<void>;
 }
 
-function startAgent(): Promise<Server> {
+/** `rxscope run` on a free port, with these arguments more. */
+export function startAgent(args: readonly string[] = []): Promise<Server> {
   const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
   const options = ['run', '--web.listen-address', '127.0.0.1:0', '--log.format', 'json'];
-  return started([main, ...options]);
+  return started([main, ...options, ...args]);
 }
 
 function startServer(labelSets: number): Promise<Server> {

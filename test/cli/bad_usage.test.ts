@@ -233,7 +233,7 @@ const VALUES: readonly Row[] = [
     title: 'a word for all probes',
     argv: ['run', '--probe', 'all'],
     lines: [
-      '--probe: unknown probe "all", expected one of irq_to_softirq, softirq_to_socket or receive_to_socket',
+      '--probe: unknown probe "all", expected one of irq_to_softirq, softirq_to_socket, receive_to_socket, softirq_raise_to_entry, backlog_wait, socket_to_read, wakeup_to_run, napi_poll, hardirq_duration, softirq_duration or drops',
     ],
   },
   {

@@ -99,7 +99,10 @@ describe('check-config', () => {
   test('prints the settings in effect', async () => {
     const yaml = `
 profile: hft
-probes: { softirq_to_socket: { enabled: false }, receive_to_socket: { budget: 1.5ms } }
+probes:
+  softirq_to_socket: { enabled: false }
+  receive_to_socket: { budget: 1.5ms }
+  wakeup_to_run: { enabled: true }
 web: { listen_address: "[::1]:9100" }
 strict: true
 `;
@@ -108,17 +111,25 @@ strict: true
       code: 0,
       err: '',
       out: `${file}: ok
-  profile            hft
-  irq_to_softirq     on, budget 20us
-  softirq_to_socket  off
-  receive_to_socket  on, budget 1.5ms
-  backend            auto
-  labels             cpu auto
-  limits             2000 series, 16 devices
-  outliers           100 a second and CPU, 8 pages a CPU, 100 kept
-  web                [::1]:9100, 40 requests in flight
-  log                info, auto
-  extras             process metrics, strict
+  profile                 hft
+  irq_to_softirq          on, budget 20us
+  softirq_to_socket       off
+  receive_to_socket       on, budget 1.5ms
+  softirq_raise_to_entry  on, budget 50us
+  backlog_wait            off
+  socket_to_read          off
+  wakeup_to_run           on, budget 50us
+  napi_poll               off
+  hardirq_duration        on, budget 20us
+  softirq_duration        off
+  drops                   on
+  backend                 auto
+  labels                  cpu auto
+  limits                  2000 series, 16 devices
+  outliers                100 a second and CPU, 8 pages a CPU, 100 kept
+  web                     [::1]:9100, 40 requests in flight
+  log                     info, auto
+  extras                  process metrics, strict
 `,
     });
   });

@@ -59,8 +59,13 @@ const SETTINGS: readonly Row[] = [
     title: 'an unknown probe without a likely guess lists the catalogue',
     yaml: 'probes: { tcp_retransmits: {} }\n',
     problems: [
-      'probes.tcp_retransmits: unknown probe, expected one of irq_to_softirq, softirq_to_socket or receive_to_socket',
+      'probes.tcp_retransmits: unknown probe, expected one of irq_to_softirq, softirq_to_socket, receive_to_socket, softirq_raise_to_entry, backlog_wait, socket_to_read, wakeup_to_run, napi_poll, hardirq_duration, softirq_duration or drops',
     ],
+  },
+  {
+    title: 'a budget for drops, which are no latency',
+    yaml: 'probes: { drops: { budget: 100us } }\n',
+    problems: ['probes.drops.budget: unknown setting, expected one of enabled'],
   },
   {
     title: 'a mistyped setting of a probe is guessed',
@@ -167,17 +172,27 @@ const SETTINGS: readonly Row[] = [
   {
     title: 'a cap that is neither whole nor in range is said once',
     yaml: 'series_max: 1.5\n',
-    problems: ['series_max: got 1.5, expected a whole number from 10 to 100000'],
+    problems: ['series_max: got 1.5, expected a whole number from 1000 to 1000000'],
+  },
+  {
+    title: 'a cap just below the lowest',
+    yaml: 'series_max: 999\n',
+    problems: ['series_max: got 999, expected a whole number from 1000 to 1000000'],
+  },
+  {
+    title: 'a cap just above the highest',
+    yaml: 'series_max: 1000001\n',
+    problems: ['series_max: got 1000001, expected a whole number from 1000 to 1000000'],
   },
   {
     title: 'a cap in words',
     yaml: 'series_max: many\n',
-    problems: ['series_max: got "many", expected a whole number from 10 to 100000'],
+    problems: ['series_max: got "many", expected a whole number from 1000 to 1000000'],
   },
   {
     title: 'a cap with digit separators, which YAML does not know',
     yaml: 'series_max: 10_000\n',
-    problems: ['series_max: got "10_000", expected a whole number from 10 to 100000'],
+    problems: ['series_max: got "10_000", expected a whole number from 1000 to 1000000'],
   },
   {
     title: 'an endless rate',

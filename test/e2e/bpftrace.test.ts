@@ -18,12 +18,14 @@ import {
   runRxscope,
   startAgent,
 } from './agent_process.ts';
+import { ENABLED, standings } from './catalogue.ts';
 import { sendOverLoopback } from './loopback.ts';
 import type { Numbers } from './numbers.ts';
 import { scratch } from './scratch.ts';
 import { after, asNobody, hiding, TRACEFS } from './surroundings.ts';
 
 const files = scratch();
+/** With a script: bpftrace measures these, and nothing else. */
 const PROBES = ['irq_to_softirq', 'softirq_to_socket', 'receive_to_socket'];
 const PACKET_PROBES = PROBES.slice(1);
 const WITH_TRACEFS = after(TRACEFS);
@@ -66,6 +68,14 @@ describe('a running agent', () => {
       });
     }
     expect(numbers.total('rxscope_collector_success', { collector: 'bpftrace' })).toBe(1);
+  });
+
+  test('has no series of what no script measures', async () => {
+    const numbers = await agent.numbers();
+    const names = PROBES.map((probe) => `rxscope_${probe}_seconds_count`);
+    expect(numbers.names(/^rxscope_(?!collector).*_seconds_count$/)).toEqual(names);
+    for (const name of ['probe_up', 'budget_seconds', 'events_total'])
+      expect(numbers.find(`rxscope_${name}`).map(({ labels }) => labels.probe)).toEqual(PROBES);
   });
 
   test('counts 1009 datagrams of another namespace, no more, and 503 over loopback', async () => {
@@ -136,7 +146,9 @@ test('the newest bpftrace of Debian counts as well', async () => {
   expect(numbers.total('rxscope_collector_success', { collector: 'bpftrace' })).toBe(1);
   const { probes } = (await own.json('/api/v1/probes')) as { probes: ProbeStatus[] };
   const version = /bpftrace 0\.(2[7-9]|[3-9]\d)\.|bpftrace [1-9]/;
-  for (const { programs } of probes) expect(programs[0]?.target).toMatch(version);
+  const up = probes.filter((probe) => probe.up);
+  expect(up.map(({ id }) => id)).toEqual(PROBES);
+  for (const { programs } of up) expect(programs[0]?.target).toMatch(version);
   await own.stop();
 }, 180_000);
 
@@ -196,6 +208,10 @@ test('backend auto falls back to bpftrace where libbpf cannot measure, and count
   const warnings = own.logs().filter(({ level }) => level === 40);
   expect(warnings.map(({ probe }) => probe)).toEqual(PROBES);
   for (const { reason } of warnings) expect(reason).toMatch(/^measures by bpftrace, .*BTF/);
+  // What no script measures is not up, and says so.
+  const errors = own.logs().filter((line) => line.level === 50 && 'probe' in line);
+  expect(errors.map(({ probe }) => probe)).toEqual(ENABLED.filter((id) => !PROBES.includes(id)));
+  for (const { reason } of errors) expect(reason).toMatch(/BTF/);
   await sendToNamespace(40_015, 103);
   const numbers = await own.numbers();
   expect(numbers.total('rxscope_probe_up')).toBe(3);
@@ -210,10 +226,10 @@ test('`rxscope probes --try bpftrace` says that every script stands, without a r
   );
   expect(code).toBe(0);
   const statuses = JSON.parse(stdout) as ProbeStatus[];
-  expect(statuses.map(({ id, up, reason }) => [id, up, reason])).toEqual(
-    PROBES.map((id) => [id, true, '']),
-  );
-  for (const { id, programs } of statuses) {
+  expect(statuses.map(({ id, up }) => [id, up])).toEqual(standings(PROBES, true));
+  const up = statuses.filter((status) => status.up);
+  expect(up.map(({ reason }) => reason)).toEqual(PROBES.map(() => ''));
+  for (const { id, programs } of up) {
     expect(programs).toMatchObject([
       { backend: 'bpftrace', program: `${id}.bt`, attach: 'tracepoint' },
     ]);

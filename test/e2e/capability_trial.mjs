@@ -40,7 +40,7 @@ function withCapture(attach, work) {
 const ACTIONS = {
   outliers: () =>
     withCapture('tp_btf', (capture) => {
-      capture.startRecords({ outlier: () => {}, observation: () => {} });
+      capture.startRecords({ outlier: () => {}, observation: () => {}, drop: () => {} });
       return '';
     }),
   bpf_stats: () => {

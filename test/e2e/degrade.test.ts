@@ -8,11 +8,11 @@ import type { ProbeStatus } from '../../src/metrics/self_families.ts';
 import type { ProbeSummary } from '../../src/serve/source.ts';
 import { ROOT } from '../repo/project_files.ts';
 import { runRxscope, startAgent } from './agent_process.ts';
+import { ENABLED, LATENCIES, standings } from './catalogue.ts';
 import { scratch } from './scratch.ts';
 import { after, asNobody, hiding, replacing } from './surroundings.ts';
 
 const files = scratch();
-const PROBES = ['irq_to_softirq', 'softirq_to_socket', 'receive_to_socket'];
 const OBJECT = join(ROOT, 'dist/bpf/rxscope.bpf.o');
 const ERROR = 50;
 const FATAL = 60;
@@ -31,7 +31,13 @@ function addonFolders(): string[] {
   return ['build', 'prebuilds'].map((name) => join(ROOT, name)).filter((path) => existsSync(path));
 }
 
-const CASES = [
+/** `collectors`: what else fails for the same reason, told once each. */
+const CASES: readonly {
+  readonly missing: string;
+  readonly command: () => readonly string[];
+  readonly reason: RegExp;
+  readonly collectors?: readonly string[];
+}[] = [
   {
     missing: 'permission',
     command: () => asNobody(files.folder),
@@ -61,36 +67,43 @@ const CASES = [
     missing: 'the addon',
     command: () => after(addonFolders().map(hiding)),
     reason: /^cannot load the native addon: .* `npm run build`/,
+    collectors: ['links'],
   },
-] as const;
+];
 
-describe.each(CASES)('without $missing', ({ command, reason }) => {
+describe.each(CASES)('without $missing', ({ command, reason, collectors = [] }) => {
   test('the agent runs, says once for each probe why it is not up, and serves the rest', async () => {
     const agent = await startAgent([], command());
     const numbers = await agent.numbers();
-    for (const probe of PROBES) {
-      expect(numbers.total('rxscope_probe_up', { probe })).toBe(0);
+    expect(numbers.find('rxscope_probe_up')).toHaveLength(ENABLED.length);
+    for (const probe of ENABLED) expect(numbers.total('rxscope_probe_up', { probe })).toBe(0);
+    for (const probe of LATENCIES) {
       expect(numbers.total('rxscope_budget_seconds', { probe })).toBeGreaterThan(0);
+      expect(numbers.total(`rxscope_${probe}_seconds_count`)).toBe(0);
     }
     expect(numbers.find('rxscope_probe_info')).toEqual([]);
     expect(numbers.total('rxscope_received_packets_total')).toBe(0);
     expect(numbers.total('process_resident_memory_bytes')).toBeGreaterThan(1e6);
 
-    const errors = agent.logs().filter(({ level }) => level >= ERROR);
-    expect(errors.map(({ probe }) => probe)).toEqual(PROBES);
+    const all = agent.logs().filter(({ level }) => level >= ERROR);
+    const failed = all.flatMap((line) => ('collector' in line ? [line.collector] : []));
+    expect(failed).toEqual(collectors);
+    const errors = all.filter((line) => !('collector' in line));
+    expect(errors.map(({ probe }) => probe)).toEqual(ENABLED);
     for (const line of errors) expectPlain(String(line.reason), reason);
 
     // A second scrape adds nothing to the log, and the API has the same reasons.
     await agent.scrape();
     const { probes } = (await agent.json('/api/v1/probes')) as { probes: ProbeSummary[] };
-    expect(probes.map((probe) => probe.reason)).toEqual(errors.map((line) => line.reason));
+    const on = probes.filter(({ id }) => ENABLED.includes(id));
+    expect(on.map((probe) => probe.reason)).toEqual(errors.map((line) => line.reason));
     expect((await fetch(`${agent.url}/-/ready`)).status).toBe(200);
     expect(await (await fetch(agent.url)).text()).toContain('not up');
 
     const { code, ms } = await agent.stop();
     expect(code).toBe(0);
     expect(ms).toBeLessThan(2000);
-    expect(agent.logs().filter(({ level }) => level >= ERROR)).toHaveLength(PROBES.length);
+    expect(agent.logs().filter(({ level }) => level >= ERROR)).toHaveLength(all.length);
   });
 
   test('`rxscope probes` gives the reasons and exits with 1', async () => {
@@ -99,10 +112,12 @@ describe.each(CASES)('without $missing', ({ command, reason }) => {
     const json = await runRxscope(['probes', '--json'], command());
     expect(json.code).toBe(1);
     const statuses = JSON.parse(json.stdout) as ProbeStatus[];
-    expect(statuses.map(({ id, up }) => [id, up])).toEqual(PROBES.map((id) => [id, false]));
+    expect(statuses.map(({ id, up }) => [id, up])).toEqual(standings(ENABLED, false));
     for (const status of statuses) {
-      expectPlain(status.reason, reason);
-      expect(table.stdout).toContain(`${status.id}  not up: ${status.reason}\n`);
+      const off = /^switched off by the configuration$/;
+      expectPlain(status.reason, ENABLED.includes(status.id) ? reason : off);
+      const state = ENABLED.includes(status.id) ? 'not up' : 'off';
+      expect(table.stdout).toContain(`${status.id}  ${state}: ${status.reason}\n`);
     }
   });
 
@@ -114,14 +129,16 @@ describe.each(CASES)('without $missing', ({ command, reason }) => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { level: number; msg: string });
-    expect(lines.filter(({ level }) => level === ERROR)).toHaveLength(PROBES.length);
+    expect(lines.filter(({ level }) => level === ERROR)).toHaveLength(
+      ENABLED.length + collectors.length,
+    );
     expect(lines.at(-1)).toMatchObject({ level: FATAL, msg: expect.stringMatching(/^strict: /) });
   });
 
   test('`rxscope record` gives the reasons and exits with 1', async () => {
     const { code, stdout } = await runRxscope(['record', '--duration', '100ms'], command());
     expect(code).toBe(1);
-    expect(stdout.match(/^ {2}not up: .+$/gm)).toHaveLength(PROBES.length);
+    expect(stdout.match(/^ {2}not up: .+$/gm)).toHaveLength(LATENCIES.length);
     for (const [line] of stdout.matchAll(/not up: .+/g)) expect(line).toMatch(/\w{3}/);
   });
 });
@@ -130,7 +147,7 @@ test('without tracefs and debugfs everything is up: no program needs them here',
   const command = after([hiding('/sys/kernel/tracing'), hiding('/sys/kernel/debug')]);
   const agent = await startAgent(['--strict'], command);
   const numbers = await agent.numbers();
-  expect(numbers.total('rxscope_probe_up')).toBe(PROBES.length);
+  expect(numbers.total('rxscope_probe_up')).toBe(ENABLED.length);
   for (const { labels } of numbers.find('rxscope_probe_info')) {
     expect(labels).toMatchObject({ backend: 'libbpf', attach: 'tp_btf' });
   }

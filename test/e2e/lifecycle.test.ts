@@ -9,6 +9,7 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
 import type { ProbeStatus } from '../../src/metrics/self_families.ts';
 import { type AgentProcess, logLine, runRxscope, startAgent } from './agent_process.ts';
+import { ENABLED, LATENCIES, standings } from './catalogue.ts';
 import { heldBpf, programNames, stillThere } from './held_bpf.ts';
 import { scratch } from './scratch.ts';
 
@@ -28,9 +29,10 @@ test('listens on loopback and is ready and healthy; the first good scrape comes 
   for (const path of ['/-/healthy', '/-/ready', '/']) {
     expect((await fetch(agent.url + path)).status).toBe(200);
   }
-  expect((await agent.numbers()).find('rxscope_probe_up').map(({ value }) => value)).toEqual([
-    1, 1, 1,
-  ]);
+  const ups = (await agent.numbers()).find('rxscope_probe_up');
+  expect(ups.map(({ labels, value }) => [labels.probe, value])).toEqual(
+    ENABLED.map((id) => [id, 1]),
+  );
 });
 
 describe('the end', () => {
@@ -187,19 +189,22 @@ describe('SIGHUP', () => {
 });
 
 describe('a probe that is switched off', () => {
-  const off = () => files.write('off.yaml', 'probes: { irq_to_softirq: { enabled: false } }\n');
+  const OFF = ['irq_to_softirq', 'hardirq_duration'];
+  const off = () => {
+    const lines = OFF.map((id) => `  ${id}: { enabled: false }\n`);
+    return files.write('off.yaml', `probes:\n${lines.join('')}`);
+  };
 
   test('has no series of its own, is not up, and its programs are not loaded', async () => {
     const agent = await startAgent(['--config.file', off()]);
     const numbers = await agent.numbers();
-    expect(numbers.names(/^rxscope_.*_to_.*_count$/)).toEqual([
-      'rxscope_softirq_to_socket_seconds_count',
-      'rxscope_receive_to_socket_seconds_count',
-    ]);
-    for (const name of ['over_budget_total', 'budget_seconds', 'unmatched_total']) {
-      expect(numbers.find(`rxscope_${name}`, { probe: 'irq_to_softirq' })).toEqual([]);
+    const others = LATENCIES.filter((id) => !OFF.includes(id));
+    expect(numbers.names(/^rxscope_.*_seconds_count$/)).toEqual(
+      others.map((id) => `rxscope_${id}_seconds_count`),
+    );
+    for (const name of ['over_budget_total', 'budget_seconds', 'unmatched_total', 'probe_up']) {
+      for (const probe of OFF) expect(numbers.find(`rxscope_${name}`, { probe })).toEqual([]);
     }
-    expect(numbers.total('rxscope_probe_up', { probe: 'irq_to_softirq' })).toBe(0);
     expect(programNames(heldBpf(agent.pid)).filter((name) => name.startsWith('irq_'))).toEqual([]);
     expect(agent.logs().filter(({ level }) => level >= 40)).toEqual([]);
   });
@@ -209,11 +214,10 @@ describe('a probe that is switched off', () => {
     const { code, stdout } = await runRxscope(args);
     expect(code).toBe(0);
     const statuses = JSON.parse(stdout) as { id: string; up: boolean; reason: string }[];
-    expect(statuses.map(({ id, up, reason }) => [id, up, reason])).toEqual([
-      ['irq_to_softirq', false, 'switched off by the configuration'],
-      ['softirq_to_socket', true, ''],
-      ['receive_to_socket', true, ''],
-    ]);
+    const on = ENABLED.filter((id) => !OFF.includes(id));
+    expect(statuses.map(({ id, up }) => [id, up])).toEqual(standings(on, true));
+    for (const { up, reason } of statuses)
+      expect(reason).toBe(up ? '' : 'switched off by the configuration');
   });
 
   test('is no reason for --strict to fail', async () => {

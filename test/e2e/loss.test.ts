@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
 import { type AgentProcess, startAgent } from './agent_process.ts';
+import { LATENCIES } from './catalogue.ts';
 import type { Numbers } from './numbers.ts';
 import { scratch } from './scratch.ts';
 
@@ -16,7 +17,6 @@ probes:
   softirq_to_socket: { budget: 1us }
   receive_to_socket: { budget: 1us }
 `;
-const PROBES = ['irq_to_softirq', 'softirq_to_socket', 'receive_to_socket'];
 const DATAGRAMS = 10_007;
 /** Other packets may be between two counters of one read: then the next scrape is in order. */
 const SOON = { timeout: 20_000, interval: 100 };
@@ -49,7 +49,7 @@ describe('a ring of one page that nobody empties', () => {
     expect(total(numbers, 'events_total')).toBeGreaterThan(0);
   });
 
-  test.each(PROBES)('%s: over_budget_total = events_total + events_lost_total', (probe) => {
+  test.each(LATENCIES)('%s: over_budget_total = events_total + events_lost_total', (probe) => {
     expectBalance(numbers, probe);
   });
 
@@ -88,7 +88,7 @@ describe('a rate limit of one event a second and CPU', () => {
     expect(total(numbers, 'events_total')).toBeGreaterThan(0);
   });
 
-  test.each(PROBES)('%s: over_budget_total = events_total + events_lost_total', (probe) => {
+  test.each(LATENCIES)('%s: over_budget_total = events_total + events_lost_total', (probe) => {
     expectBalance(numbers, probe);
   });
 });
@@ -114,7 +114,7 @@ function expectBalance(numbers: Numbers, probe: string): void {
 function settled(agent: AgentProcess): Promise<Numbers> {
   return vi.waitFor(async () => {
     const numbers = await agent.numbers();
-    for (const probe of PROBES) expectBalance(numbers, probe);
+    for (const probe of LATENCIES) expectBalance(numbers, probe);
     return numbers;
   }, SOON);
 }

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { permissions } from '../../src/capture/capabilities.ts';
 import { ROOT, textOf } from '../repo/project_files.ts';
 import { type AgentProcess, logLine, RXSCOPE, runRxscope, startAgent } from './agent_process.ts';
+import { ENABLED, LATENCIES, SCRIPTED } from './catalogue.ts';
 import { heldBpf, stillThere } from './held_bpf.ts';
 import { sendOverLoopback } from './loopback.ts';
 import {
@@ -24,7 +25,6 @@ import { scratch } from './scratch.ts';
 import { after, asNobody, hiding, TRACEFS } from './surroundings.ts';
 
 const files = scratch();
-const PROBES = ['irq_to_softirq', 'softirq_to_socket', 'receive_to_socket'];
 const ENOUGH = ['CAP_BPF', 'CAP_PERFMON'];
 const NOBODY = 65534;
 const WARN = 40;
@@ -69,7 +69,7 @@ describe('nobody with CAP_BPF and CAP_PERFMON', () => {
 
   test('measures everything that root measures', async () => {
     const before = await agent.numbers();
-    for (const probe of PROBES) expect(before.total('rxscope_probe_up', { probe })).toBe(1);
+    for (const probe of ENABLED) expect(before.total('rxscope_probe_up', { probe })).toBe(1);
     const labels = { device: 'lo', protocol: 'udp' };
     const observed = 'rxscope_softirq_to_socket_seconds_count';
     await sendOverLoopback(307);
@@ -129,7 +129,7 @@ test.each([
   expect(numbers.total('rxscope_probe_up')).toBe(0);
   expect(numbers.total('process_resident_memory_bytes')).toBeGreaterThan(1e6);
   const reasons = agent.logs().flatMap((line) => ('probe' in line ? [line.reason] : []));
-  expect(reasons).toHaveLength(PROBES.length);
+  expect(reasons).toHaveLength(ENABLED.length);
   for (const one of reasons) expect(one).toMatch(reason);
   expect(capabilitiesOf(agent)).toEqual(['0']);
   expect((await agent.stop()).code).toBe(0);
@@ -138,7 +138,7 @@ test.each([
 test('without CAP_SYS_ADMIN --bpf-stats is refused by name, and all else works', async () => {
   const agent = await startAgent(['--bpf-stats'], asNobody(files.folder, { capabilities: ENOUGH }));
   const numbers = await agent.numbers();
-  expect(numbers.total('rxscope_probe_up')).toBe(PROBES.length);
+  expect(numbers.total('rxscope_probe_up')).toBe(ENABLED.length);
   expect(numbers.names(/program_run/)).toEqual([]);
   const warnings = agent.logs().filter(({ level }) => level >= WARN);
   expect(warnings).toHaveLength(1);
@@ -150,7 +150,7 @@ test('too little memory may be locked for the rings: outliers are not shown, all
   const file = files.write('large.yaml', 'events: { pages_per_cpu: 1024 }\n');
   const limited = ['prlimit', '--memlock=65536', '--', program, ...words];
   const agent = await startAgent(['--config.file', file], limited);
-  expect((await agent.numbers()).total('rxscope_probe_up')).toBe(PROBES.length);
+  expect((await agent.numbers()).total('rxscope_probe_up')).toBe(ENABLED.length);
   const warnings = agent.logs().filter(({ level }) => level >= WARN);
   expect(warnings).toEqual([
     expect.objectContaining({
@@ -203,7 +203,7 @@ describe('root', () => {
     process.kill(child, 'SIGKILL');
     await logLine(agent, ({ msg }) => msg === 'probe is up again');
     const children = childrenOf(agent.pid);
-    expect(children).toHaveLength(PROBES.length);
+    expect(children).toHaveLength(SCRIPTED.length);
     expect(children).not.toContain(child);
   });
 
@@ -233,8 +233,8 @@ test('`rxscope record` needs no more than CAP_BPF and CAP_PERFMON, every observa
   const args = ['record', '--exact', '--json', '--duration', '200ms'];
   const { code, stdout, stderr } = await runRxscope(args, command);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  const { probes } = JSON.parse(stdout) as { probes: { up: boolean }[] };
-  expect(probes.map(({ up }) => up)).toEqual([true, true, true]);
+  const { probes } = JSON.parse(stdout) as { probes: { id: string; up: boolean }[] };
+  expect(probes.map(({ id, up }) => [id, up])).toEqual(LATENCIES.map((id) => [id, true]));
 });
 
 /** Each distinct effective and permitted set of its threads, in hexadecimal. */

@@ -1,15 +1,20 @@
 // `rxscope record` under real packets, as a user runs it.
 
+import { createSocket } from 'node:dgram';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
 import type { ProbeRecord, RecordResult } from '../../src/agent/render.ts';
 import { BUCKETS } from '../../src/stages/bounds.ts';
 import { Rxscope, runRxscope } from './agent_process.ts';
+import { LATENCIES } from './catalogue.ts';
 import { readsEvents } from './held_bpf.ts';
 import { underTraffic } from './loopback.ts';
 import { scratch } from './scratch.ts';
 
 const files = scratch();
+/** Discard, which nobody offers any more. */
+const NOBODYS_PORT = 9;
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
 
 function recordUnderTraffic(...args: readonly string[]) {
@@ -39,6 +44,15 @@ describe('--json', () => {
     const result = JSON.parse(stdout) as RecordResult;
     expect(result.exact).toBe(false);
     expect(result.seconds).toBeGreaterThanOrEqual(0.99);
+    expect(result.probes.map(({ id, up }) => [id, up])).toEqual(LATENCIES.map((id) => [id, true]));
+    for (const { parts = [], count } of result.probes)
+      expect(parts.reduce((sum, part) => sum + part.count, 0)).toBe(count);
+    const labels = { device: 'lo', protocol: 'udp' };
+    const loopback = probeOf(result, 'receive_to_socket').parts?.find(
+      (part) => JSON.stringify(part.labels) === JSON.stringify(labels),
+    );
+    expect(loopback?.count).toBeGreaterThan(1009);
+    for (const n of Object.values(result.drops ?? { none: 0 })) expect(n).toBeGreaterThan(0);
     for (const id of PACKET_PROBES) {
       const record = probeOf(result, id);
       expect(record).toMatchObject({ up: true, reason: '' });
@@ -74,6 +88,22 @@ describe('--json', () => {
     expect(code).toBe(0);
     const result = JSON.parse(stdout) as RecordResult;
     expect(result.probes.map(({ id }) => id)).toEqual(['receive_to_socket']);
+    expect(result).not.toHaveProperty('drops');
+  });
+
+  test('--probe drops counts what is thrown away, and measures no latency', async () => {
+    const record = runRxscope(['record', '--duration', '2s', '--json', '--probe', 'drops']);
+    const socket = createSocket('udp4');
+    const done = record.then(() => true);
+    // Nobody listens there: one each 20 ms until the measurement has ended.
+    do socket.send('dropped', NOBODYS_PORT, '127.0.0.1');
+    while ((await Promise.race([done, sleep(20)])) !== true);
+    socket.close();
+    const { code, stdout, stderr } = await record;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const result = JSON.parse(stdout) as RecordResult;
+    expect(result.probes).toEqual([]);
+    expect(result.drops?.NO_SOCKET).toBeGreaterThan(11);
   });
 
   test('nothing is over a budget of 16 s, though packets flow while the probes are attached', async () => {

@@ -3,6 +3,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { networkInterrupts } from '../../src/host/interrupts.ts';
+import { PROBES } from '../../src/probes/index.ts';
 import { BUCKETS, FIRST_INDEX } from '../../src/stages/bounds.ts';
 import { emptyHistogram, type Histogram, merge, quantile } from '../../src/stages/histogram.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
@@ -20,7 +22,9 @@ import {
   startPrometheus,
 } from '../metrics/prometheus_server.ts';
 import { type AgentProcess, startAgent } from './agent_process.ts';
+import { LATENCIES } from './catalogue.ts';
 import { sendOverLoopback, underTraffic } from './loopback.ts';
+import { Numbers } from './numbers.ts';
 import { scrapePipelined } from './pipelined.ts';
 import { scratch } from './scratch.ts';
 
@@ -86,6 +90,33 @@ describe('counts of known traffic', () => {
     // At least, for others may send there too.
     expect((await agent.numbers()).total(name, labels) - before).toBeGreaterThanOrEqual(n);
   });
+});
+
+/** What dashboards and alerts build on, besides a histogram for each latency that is on. */
+const CONTRACT = [
+  ...['over_budget_total', 'budget_seconds', 'received_packets_total', 'unmatched_total'],
+  ...['drops_total', 'transmit_drops_total', 'packets_dropped_total', 'protocol_drops_total'],
+  ...['softnet_processed_total', 'softnet_dropped_total', 'softnet_times_squeezed_total'],
+  ...['softnet_received_rps_total', 'softnet_flow_limit_total', 'softnet_backlog_packets'],
+  ...['interrupts_total', 'softirqs_total', 'cpu_seconds_total', 'context_switches_total'],
+  ...['interface_receive_packets_total', 'interface_receive_drops_total'],
+  ...['interface_receive_errors_total', 'probe_up', 'probe_info', 'events_total'],
+  ...['events_lost_total', 'series_dropped_total', 'collector_success'],
+  ...['collector_duration_seconds', 'build_info'],
+];
+const SERIES_MAX = 2000;
+
+test('a scrape has every family of the contract, with rows, and keeps to the cap on series', async () => {
+  const { series } = parseText((await agent.scrape()).body, 'text');
+  const numbers = new Numbers(series);
+  // Of a machine whose cards have no interrupts nothing is known before the first.
+  const known = PROBES.filter(({ by }) => by !== 'irq' || networkInterrupts().size > 0);
+  const latencies = known.map(({ id }) => id).filter((id) => LATENCIES.includes(id));
+  const names = [...CONTRACT, ...latencies.map((id) => `${id}_seconds_count`)];
+  const without = names.filter((name) => numbers.find(`rxscope_${name}`).length === 0);
+  expect(without).toEqual([]);
+  expect(series.size).toBeLessThanOrEqual(SERIES_MAX);
+  expect(numbers.find('rxscope_collector_success').filter(({ value }) => value !== 1)).toEqual([]);
 });
 
 describe('the three formats', () => {
@@ -160,12 +191,12 @@ test('the list of outliers has those of a port with all that is known of them', 
 });
 
 const QUANTILES = [0.01, 0.5, 0.9, 0.99, 0.999, 1];
-const PROBES = ['softirq_to_socket', 'receive_to_socket'];
+const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
 
 describe('Prometheus without native histograms', () => {
   const prometheus = scraping(['exemplar-storage']);
 
-  test.each(PROBES)(
+  test.each(PACKET_PROBES)(
     '%s: count, sum and histogram_quantile are those of the agent',
     async (probe) => {
       const selector = (suffix: string) =>
@@ -182,7 +213,7 @@ describe('Prometheus without native histograms', () => {
     },
   );
 
-  test.each(PROBES)('%s: exemplars arrive with cpu, comm and port', async (probe) => {
+  test.each(PACKET_PROBES)('%s: exemplars arrive with cpu, comm and port', async (probe) => {
     await prometheus.exemplarsArrive(`rxscope_${probe}_seconds_bucket`);
   });
 });
@@ -190,7 +221,7 @@ describe('Prometheus without native histograms', () => {
 describe('Prometheus with native histograms', () => {
   const prometheus = scraping(['native-histograms', 'exemplar-storage']);
 
-  test.each(PROBES)(
+  test.each(PACKET_PROBES)(
     '%s: count, sum and histogram_quantile are those of the agent',
     async (probe) => {
       const all = `sum(rxscope_${probe}_seconds{device="lo",protocol="udp"})`;
@@ -204,7 +235,7 @@ describe('Prometheus with native histograms', () => {
     },
   );
 
-  test.each(PROBES)('%s: exemplars arrive with cpu, comm and port', async (probe) => {
+  test.each(PACKET_PROBES)('%s: exemplars arrive with cpu, comm and port', async (probe) => {
     await prometheus.exemplarsArrive(`rxscope_${probe}_seconds`);
   });
 });

@@ -1,7 +1,7 @@
 // The books of a measurement: what was received, what was observed, what was not and why.
 
 import type { Measurement } from '../../src/agent/measure.ts';
-import type { Protocol } from '../../src/capture/reading.ts';
+import type { Protocol } from '../../src/capture/slots.ts';
 import { count } from '../../src/stages/histogram.ts';
 
 export interface Books {
@@ -35,7 +35,7 @@ export function booksOf(
 
 /** Observations of one probe, of one protocol if it is named. */
 export function observedOf(measurement: Measurement, probe: string, protocol?: Protocol): number {
-  return (measurement.reading?.packets ?? [])
+  return (measurement.reading?.latencies ?? [])
     .filter((row) => row.probe === probe && (protocol ?? row.protocol) === row.protocol)
     .reduce((sum, row) => sum + count(row.histogram), 0);
 }

@@ -51,7 +51,7 @@ test('a new device is counted under its ifindex from its first packet, and forgo
     removeDevice();
     capture.forgetDevices(new Set([ifindex]));
     expect(receivedBy(ifindex)).toBeUndefined();
-    const left = capture.read()?.packets.filter(({ device }) => device === ifindex);
+    const left = capture.read()?.latencies.filter(({ device }) => device === ifindex);
     expect(left).toEqual([]);
   }
 });

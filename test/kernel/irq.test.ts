@@ -64,7 +64,10 @@ test('disk interrupts followed by loopback traffic are no observation of irq_to_
   expect(observedOf(measurement, 'receive_to_socket', 'udp')).toBe(n);
   // What this machine's own network card did meanwhile is its right; nothing else may appear.
   const network = networkInterrupts();
-  for (const { irq, histogram } of measurement.reading?.irqs ?? []) {
+  const interrupts = (measurement.reading?.latencies ?? []).filter(
+    ({ probe }) => probe === 'irq_to_softirq',
+  );
+  for (const { irq, histogram } of interrupts) {
     expect(network.has(Number(irq)), `irq ${irq}: ${count(histogram)} observations`).toBe(true);
   }
 });

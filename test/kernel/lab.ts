@@ -22,7 +22,8 @@ export interface Received {
   readonly delays_ns: readonly number[];
 }
 
-type Protocol = 'udp' | 'tcp';
+/** For raw the port is the number of an IP protocol. */
+type Protocol = 'udp' | 'tcp' | 'raw';
 type Options = Readonly<Record<string, number>>;
 
 export class Lab {

@@ -1,92 +1,50 @@
-// The families about packets, from readings made up for it: names, labels, zeros, the cap.
+// The families about packets, from readings made up for it: names, labels, zeros.
 
 import { describe, expect, test } from 'vitest';
-import type { DeviceKey, Reading } from '../../src/capture/reading.ts';
-import { cpuLabelFits, type FamilyContext, packetFamilies } from '../../src/metrics/families.ts';
-import type { Family, HistogramSample, Labels } from '../../src/metrics/model.ts';
+import { PROTOCOLS, VECTORS } from '../../src/capture/slots.ts';
+import { cpuLabelFits, packetFamilies } from '../../src/metrics/families.ts';
+import type { Labels } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { CLASSIC_BOUNDS, emptyHistogram, type Histogram } from '../../src/stages/histogram.ts';
+import { CLASSIC_BOUNDS } from '../../src/stages/histogram.ts';
+import { context, familyOf, histogram, histograms, packet, reading, scalars } from './readings.ts';
 
-const NAMES: ReadonlyMap<DeviceKey, string> = new Map<DeviceKey, string>([
-  [1, 'lo'],
-  [2, 'eth0'],
-  ['other_netns', '(other netns)'],
-  ['overflow', '(other)'],
-]);
+const DEVICES = ['lo', 'eth0', '(other netns)'];
+const DEVICES_BY_PROTOCOL = DEVICES.flatMap((device) =>
+  PROTOCOLS.map((protocol) => ({ device, protocol })),
+);
+const BY_IRQ = [{ device: 'eth0' }];
+const BY_DEVICE = DEVICES.map((device) => ({ device }));
+const BY_PROTOCOL = PROTOCOLS.map((protocol) => ({ protocol }));
+const BY_VECTOR = VECTORS.map((vector) => ({ vector }));
 
-function context(changes: Partial<FamilyContext> = {}): FamilyContext {
-  return {
-    probes: PROBES,
-    budgets_ns: { irq_to_softirq: 100_000, softirq_to_socket: 500_000, receive_to_socket: 1_000 },
-    deviceLabel: (device) => NAMES.get(device),
-    irqLabel: (irq) => (irq === 38 ? 'eth0' : irq === 'overflow' ? '(other)' : ''),
-    devices: ['lo', 'eth0', '(other netns)'],
-    irqDevices: ['eth0'],
-    exemplars: () => [],
-    cpus: [],
-    seriesMax: 2000,
-    dropped: new Map(),
-    ...changes,
-  };
-}
-
-function reading(changes: Partial<Reading> = {}): Reading {
-  return {
-    packets: [],
-    irqs: [],
-    received: [],
-    unmatched: {},
-    deliveriesWithoutStart: 0,
-    pending: 0,
-    events: [0, 0, 0],
-    eventsLost: [0, 0, 0],
-    ...changes,
-  };
-}
-
-/** `n` observations in bucket 64, of 1 µs each, and how many of them are over budget. */
-function histogram(n: number, overBudget = 0): Histogram {
-  const h = emptyHistogram();
-  h.counts[64] = n;
-  h.sumNs = n * 1000;
-  h.overBudget = overBudget;
-  return h;
-}
-
-function packet(device: DeviceKey, cpu: number, n: number, overBudget = 0) {
-  const histogramOfIt = histogram(n, overBudget);
-  return {
-    probe: 'receive_to_socket' as const,
-    device,
-    protocol: 'udp' as const,
-    cpu,
-    histogram: histogramOfIt,
-  };
-}
-
-function familyOf(families: readonly Family[], name: string): Family {
-  const family = families.find((candidate) => candidate.name === name);
-  if (family === undefined) throw new Error(`no family ${name}`);
-  return family;
-}
-
-function histograms(families: readonly Family[], probe: string): readonly HistogramSample[] {
-  const family = familyOf(families, `rxscope_${probe}_seconds`);
-  if (family.type !== 'histogram') throw new Error(`${family.name} is a ${family.type}`);
-  return family.samples;
-}
-
-function scalars(families: readonly Family[], name: string): [Labels, number][] {
-  const family = familyOf(families, name);
-  if (family.type === 'histogram') throw new Error(`${name} is a histogram`);
-  return family.samples.map(({ labels, value }) => [labels, value]);
-}
+/** Each probe and its label sets before the first packet. */
+const KNOWN: readonly (readonly [probe: string, labels: readonly Labels[]])[] = [
+  ['irq_to_softirq', BY_IRQ],
+  ['softirq_to_socket', DEVICES_BY_PROTOCOL],
+  ['receive_to_socket', DEVICES_BY_PROTOCOL],
+  ['softirq_raise_to_entry', BY_VECTOR],
+  ['backlog_wait', BY_DEVICE],
+  ['socket_to_read', BY_PROTOCOL],
+  ['wakeup_to_run', BY_PROTOCOL],
+  ['napi_poll', BY_DEVICE],
+  ['hardirq_duration', BY_IRQ],
+  ['softirq_duration', BY_VECTOR],
+];
 
 test('the names and types are those that dashboards build on', () => {
   expect(packetFamilies(reading(), context()).map(({ type, name }) => [type, name])).toEqual([
     ['histogram', 'rxscope_irq_to_softirq_seconds'],
     ['histogram', 'rxscope_softirq_to_socket_seconds'],
     ['histogram', 'rxscope_receive_to_socket_seconds'],
+    ['histogram', 'rxscope_softirq_raise_to_entry_seconds'],
+    ['histogram', 'rxscope_backlog_wait_seconds'],
+    ['histogram', 'rxscope_socket_to_read_seconds'],
+    ['histogram', 'rxscope_wakeup_to_run_seconds'],
+    ['histogram', 'rxscope_napi_poll_seconds'],
+    ['histogram', 'rxscope_hardirq_duration_seconds'],
+    ['histogram', 'rxscope_softirq_duration_seconds'],
+    ['histogram', 'rxscope_napi_poll_packets'],
+    ['counter', 'rxscope_napi_budget_exhausted_total'],
     ['counter', 'rxscope_over_budget_total'],
     ['gauge', 'rxscope_budget_seconds'],
     ['counter', 'rxscope_received_packets_total'],
@@ -102,13 +60,8 @@ describe('before the first packet', () => {
     ['nothing could be loaded', undefined],
   ])('every series that can be known exists with 0 when %s', (_, empty) => {
     const families = packetFamilies(empty, context());
-    expect(histograms(families, 'irq_to_softirq').map(({ labels }) => labels)).toEqual([
-      { device: 'eth0' },
-    ]);
-    const devices = ['lo', 'eth0', '(other netns)'];
-    const protocols = ['tcp', 'udp', 'other'];
-    const known = devices.flatMap((device) => protocols.map((protocol) => ({ device, protocol })));
-    for (const probe of ['softirq_to_socket', 'receive_to_socket']) {
+    expect(KNOWN.map(([probe]) => probe)).toEqual(PROBES.map(({ id }) => id));
+    for (const [probe, known] of KNOWN) {
       const samples = histograms(families, probe);
       expect(samples.map(({ labels }) => labels)).toEqual(known);
       for (const { count, sum, classic } of samples) {
@@ -120,19 +73,23 @@ describe('before the first packet', () => {
         expect(classic.bounds).toBe(CLASSIC_BOUNDS);
       }
       const budgets = scalars(families, 'rxscope_over_budget_total');
+      const devices = new Set(known.map(({ device = '' }) => device));
       expect(budgets.filter(([labels]) => labels.probe === probe)).toEqual(
-        devices.map((device) => [{ probe, device }, 0]),
+        [...devices].map((device) => [{ probe, device }, 0]),
       );
     }
     expect(scalars(families, 'rxscope_received_packets_total')).toEqual(
-      devices.map((device) => [{ device }, 0]),
+      DEVICES.map((device) => [{ device }, 0]),
     );
     expect(scalars(families, 'rxscope_pending_packets')).toEqual([[{}, 0]]);
     expect(scalars(families, 'rxscope_deliveries_without_start_total')).toEqual([[{}, 0]]);
   });
 
   test('budgets are in seconds', () => {
-    expect(scalars(packetFamilies(undefined, context()), 'rxscope_budget_seconds')).toEqual([
+    const probes = PROBES.slice(0, 3);
+    expect(
+      scalars(packetFamilies(undefined, context({ probes })), 'rxscope_budget_seconds'),
+    ).toEqual([
       [{ probe: 'irq_to_softirq' }, 0.0001],
       [{ probe: 'softirq_to_socket' }, 0.0005],
       [{ probe: 'receive_to_socket' }, 0.000001],
@@ -153,8 +110,8 @@ describe('before the first packet', () => {
 
 describe('counts', () => {
   test('of all CPUs make one series; count is the sum of the buckets', () => {
-    const packets = [packet(2, 0, 1009, 3), packet(2, 1, 503, 2)];
-    const families = packetFamilies(reading({ packets }), context());
+    const latencies = [packet(2, 0, 1009, 3), packet(2, 1, 503, 2)];
+    const families = packetFamilies(reading({ latencies }), context());
     const labels = { device: 'eth0', protocol: 'udp' };
     const found = histograms(families, 'receive_to_socket').filter(({ count }) => count > 0);
     expect(found).toMatchObject([{ labels, count: 1512, sum: 0.001512 }]);
@@ -165,25 +122,78 @@ describe('counts', () => {
   });
 
   test('of an interrupt carry the device behind it; several interrupts of it add up', () => {
-    const irqs = [
+    const seen = [
       { irq: 38, cpu: 0, histogram: histogram(7) },
       { irq: 38, cpu: 1, histogram: histogram(11) },
       { irq: 9, cpu: 0, histogram: histogram(2) },
       { irq: 'overflow' as const, cpu: 0, histogram: histogram(3) },
     ];
-    const samples = histograms(packetFamilies(reading({ irqs }), context()), 'irq_to_softirq');
-    expect(samples.map(({ labels, count }) => [labels.device, count])).toEqual([
-      ['eth0', 18],
-      ['', 2],
-      ['(other)', 3],
+    for (const probe of ['irq_to_softirq', 'hardirq_duration']) {
+      const latencies = seen.map((latency) => ({ probe, ...latency }));
+      const families = packetFamilies(reading({ latencies }), context());
+      expect(
+        histograms(families, probe).map(({ labels, count }) => [Object.entries(labels), count]),
+      ).toEqual([
+        [[['device', 'eth0']], 18],
+        [[['device', '']], 2],
+        [[['device', '(other)']], 3],
+      ]);
+    }
+  });
+
+  test('of a softirq carry its vector, and over budget no device', () => {
+    const probe = 'softirq_raise_to_entry';
+    const latencies = [
+      { probe, vector: 'NET_RX', cpu: 0, histogram: histogram(7, 2) },
+      { probe, vector: 'NET_RX', cpu: 1, histogram: histogram(11, 3) },
+      { probe, vector: 'TIMER', cpu: 1, histogram: histogram(13) },
+      { probe: 'softirq_duration', vector: 'RCU', cpu: 1, histogram: histogram(17) },
+    ];
+    const families = packetFamilies(reading({ latencies }), context());
+    const filled = (id: string) => histograms(families, id).filter(({ count }) => count > 0);
+    expect(filled(probe).map(({ labels, count }) => [labels, count])).toEqual([
+      [{ vector: 'TIMER' }, 13],
+      [{ vector: 'NET_RX' }, 18],
     ]);
+    expect(filled('softirq_duration')).toMatchObject([{ labels: { vector: 'RCU' }, count: 17 }]);
+    const over = scalars(families, 'rxscope_over_budget_total');
+    expect(over.filter(([labels]) => labels.probe === probe)).toEqual([[{ probe, device: '' }, 5]]);
+  });
+
+  test('of a reader carry the protocol alone', () => {
+    const latencies = ['socket_to_read', 'wakeup_to_run'].map((probe, i) => ({
+      ...{ probe, protocol: 'udp' as const, cpu: 0 },
+      histogram: histogram(7 + i),
+    }));
+    const families = packetFamilies(reading({ latencies }), context());
+    for (const [i, { probe }] of latencies.entries()) {
+      const samples = histograms(families, probe).map(({ labels, count }) => [labels, count]);
+      expect(samples).toEqual([
+        [{ protocol: 'tcp' }, 0],
+        [{ protocol: 'udp' }, 7 + i],
+        [{ protocol: 'other' }, 0],
+      ]);
+    }
+  });
+
+  test('of polls without a device are those of the backlog; of a wait there is no such', () => {
+    const latencies = ['napi_poll', 'backlog_wait'].map((probe) => ({
+      ...{ probe, device: 'none' as const, cpu: 0 },
+      histogram: histogram(7),
+    }));
+    const families = packetFamilies(reading({ latencies }), context());
+    const devices = (probe: string) =>
+      histograms(families, probe)
+        .filter(({ count }) => count > 0)
+        .map(({ labels }) => labels.device);
+    expect([devices('napi_poll'), devices('backlog_wait')]).toEqual([['(backlog)'], ['']]);
   });
 
   test('do not change the reading that they come from', () => {
-    const packets = [packet(2, 0, 7), packet(2, 1, 11)];
-    const before = structuredClone(packets);
-    packetFamilies(reading({ packets }), context());
-    expect(packets).toEqual(before);
+    const latencies = [packet(2, 0, 7), packet(2, 1, 11)];
+    const before = structuredClone(latencies);
+    packetFamilies(reading({ latencies }), context());
+    expect(latencies).toEqual(before);
   });
 
   test('of received packets are by device, overflow and other namespaces included', () => {
@@ -218,9 +228,11 @@ describe('counts', () => {
 
 describe('a device that is gone', () => {
   test('takes its series with it', () => {
-    const packets = [packet(7, 0, 1009), packet(2, 0, 3)];
+    const latencies = [packet(7, 0, 1009), packet(2, 0, 3)];
     const received = [{ device: 7, packets: 1009 }];
-    const families = packetFamilies(reading({ packets, received }), context());
+    const polls = [{ device: 7, polls: POLLS, packets: 131, exhausted: 3 }];
+    const families = packetFamilies(reading({ latencies, received, polls }), context());
+    expect(scalars(families, 'rxscope_napi_budget_exhausted_total')).toEqual([]);
     const counts = histograms(families, 'receive_to_socket').filter(({ count }) => count > 0);
     expect(counts.map(({ labels }) => labels.device)).toEqual(['eth0']);
     expect(
@@ -230,7 +242,7 @@ describe('a device that is gone', () => {
 
   test('and was renamed meanwhile has its counts under the new name', () => {
     const renamed = context({ deviceLabel: () => 'lan0', devices: ['lan0'] });
-    const families = packetFamilies(reading({ packets: [packet(2, 0, 7)] }), renamed);
+    const families = packetFamilies(reading({ latencies: [packet(2, 0, 7)] }), renamed);
     const devices = histograms(families, 'receive_to_socket').map(({ labels }) => labels.device);
     expect(new Set(devices)).toEqual(new Set(['lan0']));
   });
@@ -238,8 +250,8 @@ describe('a device that is gone', () => {
 
 describe('the cpu label', () => {
   test('splits each series by CPU, zeros included', () => {
-    const packets = [packet(2, 0, 7), packet(2, 3, 11)];
-    const families = packetFamilies(reading({ packets }), context({ cpus: [0, 1, 2, 3] }));
+    const latencies = [packet(2, 0, 7), packet(2, 3, 11)];
+    const families = packetFamilies(reading({ latencies }), context({ cpus: [0, 1, 2, 3] }));
     const udp = histograms(families, 'receive_to_socket').filter(
       ({ labels }) => labels.device === 'eth0' && labels.protocol === 'udp',
     );
@@ -254,34 +266,55 @@ describe('the cpu label', () => {
   test('is on no other family', () => {
     const families = packetFamilies(reading(), context({ cpus: [0, 1] }));
     const others = families.filter(({ type }) => type !== 'histogram');
+    expect(others).toHaveLength(7);
     for (const { name } of others) {
       for (const [labels] of scalars(families, name)) expect(labels).not.toHaveProperty('cpu');
     }
   });
 
-  test('fits up to 64 label sets of a family', () => {
-    // Three devices and three protocols: nine label sets for each CPU.
-    expect([cpuLabelFits(context(), 7), cpuLabelFits(context(), 8)]).toEqual([true, false]);
+  test('fits while the latencies of all CPUs take at most 60 % of the cap', () => {
+    // A device with interrupts, and three devices by three protocols for two probes: 19 label sets of
+    // 32 series for each of four CPUs, 2,432 series.
+    const three = context({ probes: PROBES.slice(0, 3) });
+    expect([cpuLabelFits(three, 4, 4054), cpuLabelFits(three, 4, 4053)]).toEqual([true, false]);
+    expect([cpuLabelFits(three, 1, 2000), cpuLabelFits(three, 2, 2000)]).toEqual([true, false]);
+    // Every probe that is on needs room.
+    expect(cpuLabelFits(context(), 4, 4054)).toBe(false);
   });
 });
 
-describe('the cap on label sets', () => {
-  test('is kept to, and each label set left out is counted once, however often it comes', () => {
-    const dropped = new Map<string, Set<string>>();
-    const capped = context({ seriesMax: 7, dropped });
-    for (let scrape = 0; scrape < 3; scrape++) {
-      expect(histograms(packetFamilies(reading(), capped), 'receive_to_socket')).toHaveLength(7);
-    }
-    expect(dropped.get('rxscope_receive_to_socket_seconds')?.size).toBe(2);
-    expect(dropped.get('rxscope_softirq_to_socket_seconds')?.size).toBe(2);
-    expect(dropped.has('rxscope_irq_to_softirq_seconds')).toBe(false);
+/** By POLL_BOUNDS: 2 polls without a packet, 3 of one, 5 of 65 to 128. */
+const POLLS = [2, 3, 0, 0, 0, 0, 0, 0, 5, 0, 0];
+
+describe('what polls handed over', () => {
+  test('is a histogram of packets, and the polls that used up their budget', () => {
+    const polls = [
+      { device: 2, polls: POLLS, packets: 503, exhausted: 5 },
+      { device: 'none' as const, polls: POLLS, packets: 509, exhausted: 0 },
+    ];
+    const families = packetFamilies(reading({ polls }), context());
+    const family = familyOf(families, 'rxscope_napi_poll_packets');
+    expect(family.samples).toEqual(
+      [
+        { device: 'eth0', sum: 503 },
+        { device: '(backlog)', sum: 509 },
+      ].map(({ device, sum }) => ({
+        labels: { device },
+        sum,
+        count: 10,
+        classic: { bounds: [0, 1, 2, 4, 8, 16, 32, 64, 128, 256], counts: POLLS },
+      })),
+    );
+    expect(scalars(families, 'rxscope_napi_budget_exhausted_total')).toEqual([
+      [{ device: 'eth0' }, 5],
+      [{ device: '(backlog)' }, 0],
+    ]);
   });
 
-  test('leaves the counts over budget whole', () => {
-    const packets = [packet('overflow', 0, 7, 5)];
-    const families = packetFamilies(reading({ packets }), context({ seriesMax: 1 }));
-    const over = scalars(families, 'rxscope_over_budget_total');
-    expect(over).toContainEqual([{ probe: 'receive_to_socket', device: '(other)' }, 5]);
+  test('is left out where polls are not measured', () => {
+    const probes = PROBES.filter(({ id }) => id !== 'napi_poll');
+    const names = packetFamilies(reading(), context({ probes })).map(({ name }) => name);
+    expect(names.filter((name) => name.includes('napi'))).toEqual([]);
   });
 });
 
@@ -299,6 +332,9 @@ test('exemplars are asked for by probe and the labels of the series', () => {
     }),
   );
   expect(asked[0]).toEqual(['irq_to_softirq', { device: 'eth0', cpu: '1' }]);
-  expect(asked).toHaveLength(1 + 9 + 9);
+  const wanted = KNOWN.flatMap(([probe, all]) =>
+    all.map((labels) => [probe, { ...labels, cpu: '1' }]),
+  );
+  expect(asked).toEqual(wanted);
   expect(histograms(families, 'irq_to_softirq')[0]?.exemplars).toEqual([exemplar]);
 });

@@ -3,6 +3,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Family, Labels } from '../../src/metrics/model.ts';
 import { type SelfInput, selfFamilies } from '../../src/metrics/self_families.ts';
+import { PROBES } from '../../src/probes/index.ts';
+import { reading } from './readings.ts';
 
 const BUILD = { version: '1.2.3', revision: 'abc', kernel: '6.18.0', nodeversion: 'v20.20.2' };
 
@@ -27,7 +29,6 @@ function input(changes: Partial<SelfInput> = {}): SelfInput {
       { id: 'receive_to_socket', up: false, reason: 'no permission', programs: [] },
     ],
     reading: undefined,
-    dropped: new Map(),
     collectors: [],
     reloadSucceeded: true,
     build: BUILD,
@@ -47,7 +48,6 @@ test('the names and types are those that dashboards build on', () => {
     ['gauge', 'rxscope_probe_info'],
     ['counter', 'rxscope_events_total'],
     ['counter', 'rxscope_events_lost_total'],
-    ['counter', 'rxscope_series_dropped_total'],
     ['gauge', 'rxscope_collector_success'],
     ['gauge', 'rxscope_collector_duration_seconds'],
     ['gauge', 'rxscope_config_last_reload_successful'],
@@ -69,24 +69,28 @@ test('a probe is up or not, and has a row for each program that stands', () => {
 
 describe('events', () => {
   test('sent and lost are by probe, each from its own place in the reading', () => {
-    const reading = {
-      packets: [],
-      irqs: [],
-      received: [],
-      unmatched: {},
-      deliveriesWithoutStart: 0,
-      pending: 0,
-      events: [2, 3, 5],
-      eventsLost: [7, 11, 13],
-    };
-    const families = selfFamilies(input({ reading }));
+    const counted = reading({
+      dropEvents: { sent: 17, lost: 19 },
+      events: PROBES.map((_, i) => 101 + i),
+      eventsLost: PROBES.map((_, i) => 211 + i),
+    });
+    const last = PROBES.length - 1;
+    const more = [PROBES[last]?.id ?? '', 'drops'].map((id) => ({
+      ...{ id, up: true, reason: '', programs: [] },
+    }));
+    const { probes } = input();
+    const families = selfFamilies(input({ reading: counted, probes: [...probes, ...more] }));
     expect(samples(families, 'rxscope_events_total')).toEqual([
-      [{ probe: 'irq_to_softirq' }, 2],
-      [{ probe: 'receive_to_socket' }, 5],
+      [{ probe: 'irq_to_softirq' }, 101],
+      [{ probe: 'receive_to_socket' }, 103],
+      [{ probe: 'softirq_duration' }, 101 + last],
+      [{ probe: 'drops' }, 17],
     ]);
     expect(samples(families, 'rxscope_events_lost_total')).toEqual([
-      [{ probe: 'irq_to_softirq' }, 7],
-      [{ probe: 'receive_to_socket' }, 13],
+      [{ probe: 'irq_to_softirq' }, 211],
+      [{ probe: 'receive_to_socket' }, 213],
+      [{ probe: 'softirq_duration' }, 211 + last],
+      [{ probe: 'drops' }, 19],
     ]);
   });
 
@@ -95,14 +99,6 @@ describe('events', () => {
       expect(samples(selfFamilies(input()), name).map(([, value]) => value)).toEqual([0, 0]);
     }
   });
-});
-
-test('label sets that were left out are counted by family, 0 where there are none', () => {
-  const dropped = new Map([['rxscope_receive_to_socket_seconds', new Set(['a', 'b', 'c'])]]);
-  expect(samples(selfFamilies(input({ dropped })), 'rxscope_series_dropped_total')).toEqual([
-    [{ family: 'rxscope_irq_to_softirq_seconds' }, 0],
-    [{ family: 'rxscope_receive_to_socket_seconds' }, 3],
-  ]);
 });
 
 test('each collector has its success and its time', () => {
@@ -136,7 +132,13 @@ test('the build is in the labels of one sample', () => {
 test("the programs' own cost is there while BPF statistics are on, in seconds", () => {
   const program = 'receive__tp_btf';
   const programs = [{ program, runTimeNs: 1_500_000, runs: 1009 }];
-  const families = selfFamilies(input({ programs }));
+  const families = selfFamilies(input({ programs, programShare: 0.0625 }));
+  expect(samples(families, 'rxscope_programs_cpu_ratio')).toEqual([[{}, 0.0625]]);
   expect(samples(families, 'rxscope_program_run_seconds_total')).toEqual([[{ program }, 0.0015]]);
   expect(samples(families, 'rxscope_program_runs_total')).toEqual([[{ program }, 1009]]);
+});
+
+test("the programs' cost is left out while nothing counts it", () => {
+  const names = selfFamilies(input()).map(({ name }) => name);
+  expect(names.filter((name) => name.startsWith('rxscope_program'))).toEqual([]);
 });

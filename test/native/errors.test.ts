@@ -179,6 +179,20 @@ describe('a map', () => {
     loaded.read('slots', 48, new Uint8Array(0));
   });
 
+  test('is not added up beyond its end, and then nothing is', () => {
+    object = loadCalls();
+    const loaded = object;
+    const sums = new Uint8Array(48).fill(0xee);
+    const failure = failureOf(() => loaded.sum('slots', u32(1), sums));
+    expect(failure.message).toBe(
+      'cannot sum map slots: ERANGE (48 bytes at 48 reach beyond its 48)',
+    );
+    const far = new Uint8Array(Uint32Array.of(0, 0xffff_ffff).buffer);
+    expect(failureOf(() => loaded.sum('slots', far, sums)).code).toBe('ERANGE');
+    expect(failureOf(() => loaded.sum('nothing', u32(0), sums))).toMatchObject({ code: 'ENOENT' });
+    expect(new Set(sums)).toEqual(new Set([0xee]));
+  });
+
   test.each([
     ['a negative offset', -8, 'must be a whole number'],
     ['a broken offset', 0.5, 'must be a whole number'],
@@ -246,6 +260,7 @@ test('a closed object refuses everything but to be closed again', () => {
     () => closed.programStats('count_calls'),
     () => closed.mapBytes('slots'),
     () => closed.read('slots', 0, new Uint8Array(8)),
+    () => closed.sum('slots', u32(0), new Uint8Array(8)),
     () => closed.write('slots', 0, new Uint8Array(8)),
     () => closed.layout('slot'),
     () => closed.openEvents('events', options, () => {}),

@@ -103,7 +103,41 @@ describe('memory of a map', () => {
     object.read('counts', 4098 * 8, new Uint8Array(last.buffer));
     expect(last[0]).toBe(4_294_967_311n);
   });
+
+  test.each([
+    ['one word each', 1, [2, 5, 11], [4 + 25 + 121]],
+    ['three words each', 3, [0, 3, 1], [0 + 81 + 9, 1 + 100 + 16, 4 + 121 + 25]],
+    ['one of them twice', 2, [4, 4], [2 * 64, 2 * 81]],
+    ['none of them', 2, [], [0, 0]],
+  ])('is added up over some of its values, %s', (_, words, indices, expected) => {
+    object = loadSquares();
+    const sums = new Float64Array(words).fill(-1);
+    object.sum('counts', new Uint8Array(Uint32Array.from(indices).buffer), bytesOf(sums));
+    expect([...sums]).toEqual(expected);
+  });
+
+  test('is added up in floating point: beyond 32 bits, and to the unit below 2^53', () => {
+    object = loadSquares();
+    for (const [at, value] of [2 ** 32 + 7, 2 ** 52, 2 ** 51 - 13].entries())
+      object.write('counts', at * 8, u64(value));
+    const sums = new Float64Array(1);
+    object.sum('counts', new Uint8Array(Uint32Array.of(0, 1, 2).buffer), bytesOf(sums));
+    expect(sums[0]).toBe(2 ** 32 + 2 ** 52 + 2 ** 51 - 6);
+  });
 });
+
+/** 101 words, each the square of its place. */
+function loadSquares(): BpfObject {
+  const squares = addon.openObject(buildFixture('refused'));
+  squares.setAutoload('follows_a_number', false);
+  squares.load();
+  for (let at = 0; at < 101; at++) squares.write('counts', at * 8, u64(at * at));
+  return squares;
+}
+
+function bytesOf(numbers: Float64Array): Uint8Array {
+  return new Uint8Array(numbers.buffer);
+}
 
 describe('what an object tells of itself', () => {
   test('is where the members of a struct lie, without its bit fields', () => {

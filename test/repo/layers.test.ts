@@ -10,7 +10,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   probes: [],
   host: [],
   capture: ['stages', 'probes'],
-  metrics: ['stages', 'probes', 'capture'],
+  metrics: ['stages', 'probes', 'capture', 'host'],
   serve: ['metrics'],
   config: ['probes'],
   agent: ['stages', 'probes', 'host', 'metrics', 'capture', 'serve', 'config'],

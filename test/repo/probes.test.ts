@@ -1,10 +1,10 @@
 // House rule: everything that belongs to a probe carries its id, and nothing of it is missing.
 
 import { describe, expect, test } from 'vitest';
-import { PROBES } from '../../src/probes/index.ts';
+import { MEASURES } from '../../src/probes/index.ts';
 import { projectFiles, textOf } from './project_files.ts';
 
-describe.each(PROBES.map(({ id }) => ({ id })))('the probe $id', ({ id }) => {
+describe.each(MEASURES.map(({ id }) => ({ id })))('the probe $id', ({ id }) => {
   test('has its kernel source', () => {
     expect(projectFiles(), `write bpf/${id}.h`).toContain(`bpf/${id}.h`);
   });
@@ -18,9 +18,9 @@ describe.each(PROBES.map(({ id }) => ({ id })))('the probe $id', ({ id }) => {
     expect(row.test(textOf('README.md')), `add a table row on ${id} to README.md`).toBe(true);
   });
 
-  test('is named by a test', () => {
-    const tests = projectFiles().filter((file) => /^test\/(?!repo\/).*\.test\.ts$/.test(file));
-    const naming = tests.filter((file) => textOf(file).includes(id));
-    expect(naming, `write a test that measures ${id}, below test/`).not.toEqual([]);
+  test('is named by a test of real packets', () => {
+    const tests = projectFiles().filter((file) => /^test\/(kernel|vm)\/.*\.ts$/.test(file));
+    const naming = tests.filter((file) => textOf(file).includes(`'${id}'`));
+    expect(naming, `write a test that measures ${id}, below test/kernel`).not.toEqual([]);
   });
 });

@@ -32,7 +32,8 @@ function filesBelow(folder: string, ignored: RegExp): string[] {
     const path = `${folder}${entry.name}`;
     // A slash at the end makes a folder match only what .gitignore says of folders.
     const name = entry.isDirectory() ? `${entry.name}/` : entry.name;
-    if (ignored.test(name)) return [];
+    // Links stand for files that are listed themselves; those of captured sysfs go round in circles.
+    if (ignored.test(name) || entry.isSymbolicLink()) return [];
     return entry.isDirectory() ? filesBelow(`${path}/`, ignored) : [path];
   });
 }

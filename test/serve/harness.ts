@@ -19,7 +19,7 @@ export const SNAPSHOT: Snapshot = [
   },
 ];
 
-/** Stands for the kernel side: the agent that reads histograms, probes and outliers. */
+/** Stands for the kernel side: the agent that reads histograms, probes, outliers and drops. */
 export function fakeSource(overrides: Partial<ServeSource> = {}): ServeSource {
   return {
     gather: async () => SNAPSHOT,
@@ -30,6 +30,7 @@ export function fakeSource(overrides: Partial<ServeSource> = {}): ServeSource {
       { id: 'receive_to_socket', up: false, reason: 'No permission: needs CAP_BPF.' },
     ],
     outliers: () => [{ probe: 'irq_to_softirq', latency_ns: 131_071 }],
+    drops: () => [{ reason: 'NO_SOCKET', local_port: 10_007 }],
     ...overrides,
   };
 }

@@ -39,6 +39,17 @@ describe('the landing page', () => {
     expect(text).toMatch(/receive_to_socket<\/th><td class="down">not up<.*needs CAP_BPF\./);
   });
 
+  test('has what is switched off as such, and counts it neither up nor down', async () => {
+    const probes = () => [
+      { id: 'irq_to_softirq', up: true, reason: '' },
+      { id: 'napi_poll', up: false, off: true as const, reason: 'switched off' },
+    ];
+    const { url } = await serve(fakeSource({ probes }));
+    const { text } = await ask(`${url}/`);
+    expect(text).toContain('1 of 1 up');
+    expect(text).toMatch(/napi_poll<\/th><td class="quiet">off<.*switched off</);
+  });
+
   test('escapes HTML in whatever the agent says', async () => {
     const evil = `"><script>alert('x')</script>&amp;`;
     const probes = () => [{ id: evil, up: false, reason: evil }];
@@ -67,7 +78,7 @@ describe('the landing page', () => {
 });
 
 describe('the API', () => {
-  test('lists probes and outliers as JSON', async () => {
+  test('lists probes, outliers and drops as JSON', async () => {
     const source = fakeSource();
     const { url } = await serve(source);
     const probes = await ask(`${url}/api/v1/probes`);
@@ -75,6 +86,8 @@ describe('the API', () => {
     expect(JSON.parse(probes.text)).toEqual({ probes: source.probes() });
     const outliers = await ask(`${url}/api/v1/outliers`);
     expect(JSON.parse(outliers.text)).toEqual({ outliers: source.outliers() });
+    const drops = await ask(`${url}/api/v1/drops`);
+    expect(JSON.parse(drops.text)).toEqual({ drops: source.drops() });
   });
 });
 

@@ -15,6 +15,7 @@ export class Captures {
     this.#usual = openKernelCapture(loadAddon(), options);
     this.#usual.startRecords({
       outlier: () => {},
+      drop: () => {},
       observation: (observation) => this.#observations.push(observation),
     });
     this.#rungs = rungs.map((one) => ({

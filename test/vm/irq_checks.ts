@@ -19,6 +19,8 @@ const LOOPBACK_IFINDEX = 1;
 const WAITED_NS = (HOG.busyMs / 2) * 1e6;
 /** How many may come near all the same, when the host itself has no CPU for the guest. */
 const STALLS_MAX = HOG.bursts / 4;
+/** Number of the softirq vector. */
+const NET_RX = 3;
 
 export function irqLine({ irqs }: KernelRun, phase: string): IrqLine {
   const line = irqs.find((one) => one.phase === phase);
@@ -30,6 +32,11 @@ function observations({ measurement }: { measurement: Measurement }) {
   return measurement.observations
     .filter(({ probe }) => PROBE_INDEX[probe] === 'irq_to_softirq')
     .sort((a, b) => a.cpu - b.cpu || a.timeNs - b.timeNs);
+}
+
+/** The histograms of each interrupt. */
+function interrupts({ reading }: Measurement) {
+  return (reading?.latencies ?? []).filter(({ probe }) => probe === 'irq_to_softirq');
 }
 
 /**
@@ -71,11 +78,11 @@ export function checkHistograms(line: IrqLine): void {
   const ours = observations(line);
   const histogram = measurement.histograms.get('irq_to_softirq');
   if (histogram === undefined) throw new Error('no histogram');
-  expect(measurement.reading?.eventsLost).toEqual([0, 0, 0]);
+  expect(measurement.reading?.eventsLost).toEqual(PROBE_INDEX.map(() => 0));
   expect(count(histogram)).toBe(ours.length);
   expect(histogram.sumNs).toBe(ours.reduce((sum, { latencyNs }) => sum + latencyNs, 0));
   const ownerOf = new Map(owners);
-  const devices = measurement.reading?.irqs.map(({ irq }) => ownerOf.get(Number(irq))?.device);
+  const devices = interrupts(measurement).map(({ irq }) => ownerOf.get(Number(irq))?.device);
   const inUse = cards.filter(({ datagrams }) => datagrams > 0).map(({ device }) => device);
   expect(new Set(devices)).toEqual(new Set(inUse));
   const absurd = ours.filter(({ latencyNs }) => latencyNs <= 0 || latencyNs > ABSURD_NS);
@@ -102,7 +109,7 @@ export function checkPackets({ cards, measurement, trace }: IrqLine): void {
   for (const { ifindex, datagrams, packets } of cards) {
     expect(received(ifindex), printBooks(measurement)).toBe(packets);
     for (const probe of ['softirq_to_socket', 'receive_to_socket']) {
-      const rows = (measurement.reading?.packets ?? []).filter(
+      const rows = (measurement.reading?.latencies ?? []).filter(
         (row) => row.probe === probe && row.device === ifindex && row.protocol === 'udp',
       );
       const observed = rows.reduce((sum, row) => sum + count(row.histogram), 0);
@@ -120,14 +127,16 @@ export function checkPackets({ cards, measurement, trace }: IrqLine): void {
 
 /** Handlers that are held delay every softirq by as much, or their thread if they have one. */
 export function checkHold(line: IrqLine, threaded: boolean): void {
-  const inputs = line.owners.filter(([, { queue }]) => queue === 0).map(([irq]) => irq);
+  const inputs = line.owners
+    .filter(([, { queue, direction }]) => queue === 0 && direction !== 'tx')
+    .map(([irq]) => irq);
   const ours = observations(line).filter(({ key }) => inputs.includes(key));
   expect(ours.length).toBeGreaterThan(ENOUGH);
   const short = ours.filter(({ latencyNs }) => latencyNs < HOLD_IRQ_NS);
   // A thread may run on another CPU than the handler that woke it, and need not wait for its end.
   expect(short.length).toBeLessThanOrEqual(threaded ? ours.length / 10 : 0);
   // The kernel's own count of what exceeds the budget is exact.
-  const over = line.measurement.reading?.irqs
+  const over = interrupts(line.measurement)
     .filter(({ irq }) => inputs.includes(Number(irq)))
     .reduce((sum, { histogram }) => sum + histogram.overBudget, 0);
   expect(over).toBe(ours.filter(({ latencyNs }) => latencyNs > HOLD_IRQ_NS).length);
@@ -165,4 +174,15 @@ export function checkNotStarved(line: IrqLine): void {
   const waited = observations(line).filter(({ latencyNs }) => latencyNs > WAITED_NS);
   expect(observations(line).length).toBeGreaterThan(HOG.bursts);
   expect(waited.length, JSON.stringify(waited)).toBeLessThanOrEqual(STALLS_MAX);
+}
+
+/** NET_RX waits between its raise and its entry behind what starves ksoftirqd, and behind nothing else. */
+export function checkRaises(line: IrqLine, starved: boolean): void {
+  const raises = line.measurement.observations.filter(
+    ({ probe, key }) => PROBE_INDEX[probe] === 'softirq_raise_to_entry' && key === NET_RX,
+  );
+  expect(raises.length).toBeGreaterThan(HOG.bursts);
+  const waited = raises.filter(({ latencyNs }) => latencyNs > WAITED_NS);
+  if (starved) expect(waited.length).toBeGreaterThan(HOG.bursts / 2);
+  else expect(waited.length, JSON.stringify(waited)).toBeLessThanOrEqual(STALLS_MAX);
 }

@@ -39,7 +39,9 @@ export async function measureIrqs(captures, task) {
   const { port, datagrams, hogDatagrams, hold, holdNs, hog, hogs, holdSoftirqNs } = task;
   bringUpCards();
   owners = networkInterrupts();
-  const inputs = [...owners].filter(([, { queue }]) => queue === 0).map(([irq]) => irq);
+  const inputs = [...owners]
+    .filter(([, { queue, direction }]) => queue === 0 && direction !== 'tx')
+    .map(([irq]) => irq);
   for (const irq of inputs) writeFileSync(`/proc/irq/${irq}/smp_affinity_list`, `${BUSY_CPU}`);
   socket = await bind('0.0.0.0', port);
   echo = await bind('127.0.0.1', 0);

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import type { Measurement } from '../../src/agent/measure.ts';
 import { ATTACHES, type Attach, forceRung, HOOKS, type Hook } from '../../src/capture/hooks.ts';
 import type { IrqOwner } from '../../src/host/interrupts.ts';
-import { captureAll } from '../kernel/options.ts';
+import { captureAll, USUAL_PROBES } from '../kernel/options.ts';
 import { measurementOf, runInGuest, runOnThisMachine } from './guest.ts';
 import type { Kernel } from './kernels.ts';
 
@@ -147,9 +147,11 @@ export async function runKernel(kernel: Kernel): Promise<KernelRun> {
       ...(kernel.cards ? { irqs: irqTask(kernel, tools) } : {}),
       ...(kernel.confidential ? { locked: {} } : {}),
       options: captureAll({
+        probes: [...USUAL_PROBES, 'softirq_raise_to_entry'],
         exact: true,
         pagesPerCpu: 256,
         budgets_ns: {
+          softirq_raise_to_entry: 16e9,
           irq_to_softirq: HOLD_IRQ_NS,
           softirq_to_socket: 16e9,
           receive_to_socket: 16e9,

@@ -4,7 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ATTACHES } from '../../src/capture/hooks.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
+import { MEASURES } from '../../src/probes/index.ts';
 import { GUEST_TIMEOUT_MS } from './guest.ts';
 import {
   checkHistograms,
@@ -13,6 +13,7 @@ import {
   checkNotStarved,
   checkOldestWins,
   checkPackets,
+  checkRaises,
   checkServedRaises,
   checkStarved,
   irqLine,
@@ -123,6 +124,12 @@ function describeCards(kernel: Kernel, run: () => KernelRun): void {
       });
     }
 
+    // Where interrupts have threads, the raise comes from the thread, and has nothing to wait for.
+    test('softirq_raise_to_entry tells the wait for ksoftirqd, if there is one', () => {
+      checkRaises(irqLine(run(), 'calm'), false);
+      checkRaises(irqLine(run(), 'hog'), starves === 'ksoftirqd');
+    });
+
     if (threadedInterrupts) {
       test('a real-time task below the interrupt threads delays nothing', () => {
         checkNotStarved(irqLine(run(), 'meek_hog'));
@@ -153,10 +160,10 @@ function describeNapi(kernel: Kernel, run: () => KernelRun): void {
 /** A kernel that lets no program copy its memory. */
 function describeLockdown(run: () => KernelRun): void {
   describe('locked down to confidentiality', () => {
-    test('all probes are up: on what the kernel still allows', () => {
+    test('all probes that are on are up: on what the kernel still allows', () => {
       expect(run().locked?.lockdown).toContain('[confidentiality]');
       const probes = run().locked?.probes.map(({ id, up }) => ({ id, up }));
-      expect(probes).toEqual(PROBE_INDEX.map((id) => ({ id, up: true })));
+      expect(probes).toEqual(MEASURES.map(({ id, enabled }) => ({ id, up: enabled })));
       expect(rungsUp(run())).toEqual(['fentry', 'tp_btf']);
     });
 

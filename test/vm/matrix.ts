@@ -2,8 +2,8 @@
 // a cell is what the tests have measured; it measures nothing. Pure.
 
 import { ATTACHES, type Attach } from '../../src/capture/hooks.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { booksOf } from '../kernel/books.ts';
+import { USUAL_PROBES } from '../kernel/options.ts';
 import { irqLine } from './irq_checks.ts';
 import type { KernelRun } from './kernel_run.ts';
 import type { Kernel } from './kernels.ts';
@@ -19,7 +19,7 @@ export interface Cell {
 }
 
 export function cellsOf(kernel: Kernel, run: KernelRun): Cell[] {
-  return PROBE_INDEX.flatMap((probe) =>
+  return USUAL_PROBES.flatMap((probe) =>
     ATTACHES.map((rung) => {
       const { measurement } = rungLine(run, 'veth', rung);
       const there = { probe, rung };
@@ -61,7 +61,7 @@ export function printMatrix(runs: readonly { kernel: Kernel; run: KernelRun }[])
   const rows = [['kernel', 'release', 'probe', ...ATTACHES]];
   for (const { kernel, run } of runs) {
     const cells = cellsOf(kernel, run);
-    for (const [i, probe] of PROBE_INDEX.entries()) {
+    for (const [i, probe] of USUAL_PROBES.entries()) {
       const about = i === 0 ? [kernel.name, run.release] : ['', `${run.seconds.toFixed(0)} s`];
       if (i === 2) about[1] = '';
       const texts = cells.filter((cell) => cell.probe === probe).map(({ text }) => text);

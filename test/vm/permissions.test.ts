@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { PROBES } from '../../src/probes/index.ts';
 import type { LogLine } from '../e2e/agent_process.ts';
 import {
   ACTIONS,
@@ -35,7 +36,8 @@ interface Ended {
 
 const files = scratch();
 const ENOUGH = ['CAP_BPF', 'CAP_PERFMON'];
-const PROBES_UP = [true, true, true];
+/** Those that `rxscope record` measures without a configuration. */
+const LATENCIES = PROBES.filter(({ enabled }) => enabled).map(({ id }) => id);
 const MEASURING = 'rxscope is measuring';
 
 /** Runs the tasks in one guest; afterwards tells how each ended. */
@@ -135,8 +137,8 @@ describe('on a 6.12-cloud kernel', () => {
   test('`rxscope record` counts there; only --exact takes perf events, and says so', () => {
     const record = ended('record');
     expect({ status: record.status, stderr: record.stderr }).toEqual({ status: 0, stderr: '' });
-    const { probes } = JSON.parse(record.stdout) as { probes: { up: boolean }[] };
-    expect(probes.map(({ up }) => up)).toEqual(PROBES_UP);
+    const { probes } = JSON.parse(record.stdout) as { probes: { id: string; up: boolean }[] };
+    expect(probes.map(({ id, up }) => [id, up])).toEqual(LATENCIES.map((id) => [id, true]));
     const exact = ended('record --exact');
     expect(exact.status).toBe(1);
     expect(exact.stdout).toMatch(/kernel\.perf_event_paranoid is 3/);

@@ -4,11 +4,11 @@
 import { expect } from 'vitest';
 import type { Measurement } from '../../src/agent/measure.ts';
 import { ATTACHES, type Attach } from '../../src/capture/hooks.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { SCHEMA } from '../../src/stages/bounds.ts';
 import { count, quantile } from '../../src/stages/histogram.ts';
 import { booksOf, observedOf, printBooks } from '../kernel/books.ts';
+import { USUAL_PROBES } from '../kernel/options.ts';
 import { type KernelRun, LOOPBACK, type RungLine, rungHooks, STREAM_BYTES } from './kernel_run.ts';
 
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'] as const;
@@ -30,14 +30,15 @@ export function leastOf(rung: Attach, n: number): number {
 /** The probes that a capture's hooks suffice for. */
 export function probesUp({ states }: Pick<Measurement, 'states'>): string[] {
   const standing = new Set(states.filter(({ rung }) => rung !== undefined).map(({ hook }) => hook));
-  return PROBES.filter(({ hooks }) => hooks.every((hook) => standing.has(hook))).map(
-    ({ id }) => id,
-  );
+  return USUAL_PROBES.filter((id) => {
+    const hooks = PROBES.find((probe) => probe.id === id)?.hooks ?? [id];
+    return hooks.every((hook) => standing.has(hook));
+  });
 }
 
 /** A rung that all three probes are up on. */
 export function isUp(measurement: Pick<Measurement, 'states'>): boolean {
-  return probesUp(measurement).length === PROBES.length;
+  return probesUp(measurement).length === USUAL_PROBES.length;
 }
 
 export function rungLine({ rungs }: KernelRun, phase: RungLine['phase'], rung: Attach): RungLine {
@@ -60,7 +61,7 @@ export function checkForced(run: KernelRun, rung: Attach, mayRefuse: boolean): v
     const refused = refusals.filter((why) => why.startsWith(`${first}/`));
     if (stands?.attach !== first) expect(refused, `${hook} says why`).not.toEqual([]);
   }
-  if (!mayRefuse) expect(probesUp({ states }), describeStates(states)).toEqual(PROBE_INDEX);
+  if (!mayRefuse) expect(probesUp({ states }), describeStates(states)).toEqual(USUAL_PROBES);
 }
 
 /** One datagram or message at a time on loopback: every one is observed. */

@@ -14,11 +14,17 @@ export function since(before, after) {
       .filter((row) => row.packets !== 0 && row.histogram?.counts.some((n) => n > 0) !== false);
   return {
     ...after,
-    packets: less(after.packets, before.packets, (row) =>
-      [row.probe, row.device, row.protocol, row.cpu].join(),
+    latencies: less(after.latencies, before.latencies, (row) =>
+      [row.probe, row.device, row.protocol, row.irq, row.vector, row.cpu].join(),
     ),
-    irqs: less(after.irqs, before.irqs, (row) => [row.irq, row.cpu].join()),
     received: less(after.received, before.received, (row) => row.device),
+    drops: less(after.drops, before.drops, (row) => [row.reason, row.device].join()),
+    transmitDrops: after.transmitDrops - before.transmitDrops,
+    dropEvents: {
+      sent: after.dropEvents.sent - before.dropEvents.sent,
+      lost: after.dropEvents.lost - before.dropEvents.lost,
+    },
+    polls: after.polls.map((row) => subtractPolls(row, before.polls)),
     unmatched: Object.fromEntries(
       Object.entries(after.unmatched).map(([probe, causes]) => [
         probe,
@@ -30,6 +36,17 @@ export function since(before, after) {
     deliveriesWithoutStart: after.deliveriesWithoutStart - before.deliveriesWithoutStart,
     events: after.events.map((n, i) => n - before.events[i]),
     eventsLost: after.eventsLost.map((n, i) => n - before.eventsLost[i]),
+  };
+}
+
+function subtractPolls(row, before) {
+  const earlier = before.find(({ device }) => device === row.device);
+  if (earlier === undefined) return row;
+  return {
+    ...row,
+    polls: row.polls.map((n, i) => n - earlier.polls[i]),
+    packets: row.packets - earlier.packets,
+    exhausted: row.exhausted - earlier.exhausted,
   };
 }
 

@@ -7,7 +7,7 @@ import {
   coarseCount,
   emptyCoarse,
 } from '../../stages/coarse_histogram.ts';
-import type { Protocol } from '../reading.ts';
+import type { Protocol } from '../slots.ts';
 import type { Tally } from './tally.ts';
 
 /** A device of the agent's network namespace by name, or one of the two sums. */

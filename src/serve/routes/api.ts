@@ -8,5 +8,6 @@ export function apiRoutes(source: ServeSource) {
   return async (app: FastifyInstance): Promise<void> => {
     app.get('/api/v1/probes', async () => ({ probes: source.probes() }));
     app.get('/api/v1/outliers', async () => ({ outliers: source.outliers() }));
+    app.get('/api/v1/drops', async () => ({ drops: source.drops() }));
   };
 }

@@ -22,6 +22,7 @@ export function landingRoute(source: ServeSource) {
 function page(source: ServeSource): Html {
   const probes = source.probes();
   const up = probes.filter((probe) => probe.up).length;
+  const wanted = probes.filter(({ off }) => off !== true).length;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -40,7 +41,7 @@ function page(source: ServeSource): Html {
 <p class="quiet">Version ${source.version} · ${source.ready() ? 'ready' : 'not ready'}</p>
 </header>
 <section aria-labelledby="probes">
-<h2 id="probes">Probes <span class="quiet">${up} of ${probes.length} up</span></h2>
+<h2 id="probes">Probes <span class="quiet">${up} of ${wanted} up</span></h2>
 ${probes.length === 0 ? html`<p>No probe is switched on.</p>` : probeTable(probes)}
 </section>
 <nav aria-labelledby="endpoints">
@@ -62,11 +63,16 @@ function probeTable(probes: readonly ProbeSummary[]): Html {
 <thead><tr><th scope="col">Probe</th><th scope="col">State</th><th scope="col">Reason</th></tr></thead>
 <tbody>
 ${probes.map(
-  ({ id, up, reason }) =>
-    html`<tr><th scope="row">${id}</th><td class="${up ? 'up' : 'down'}">${up ? 'up' : 'not up'}</td><td>${reason}</td></tr>\n`,
+  ({ id, up, off, reason }) =>
+    html`<tr><th scope="row">${id}</th>${stateCell(up, off)}<td>${reason}</td></tr>\n`,
 )}</tbody>
 </table>
 </div>`;
+}
+
+function stateCell(up: boolean, off: true | undefined): Html {
+  if (off) return html`<td class="quiet">off</td>`;
+  return html`<td class="${up ? 'up' : 'down'}">${up ? 'up' : 'not up'}</td>`;
 }
 
 // Colours are pairs of a text and its background with a contrast of at least 4.5 : 1 in both schemes.

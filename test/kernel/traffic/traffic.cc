@@ -3,11 +3,15 @@
 // CPU, a known number. It measures nothing but, on request, the kernel's own receive timestamps.
 //
 //   traffic send PROTO ADDRESS PORT COUNT [size=16] [cpu=-1] [gap-us=0] [burst=1] [options=0]
+//                [bad-checksum-port=0] [refusals=0]
 //   traffic receive PROTO ADDRESS PORT COUNT [cpu=-1] [idle-ms=2000] [buffer=0] [stamps=0]
-//                   [start-delay-ms=0] [timeout-ms=60000]
+//                   [start-delay-ms=0] [timeout-ms=60000] [backlog=8] [accept=1]
+//                   [read-delay-us=0] [priority=0]
 //
 // PROTO is udp, tcp, or raw, whose PORT is the number of an IP protocol; the address decides between
-// IPv4 and IPv6. With options=1 each IPv6 packet has destination options. `receive` prints `ready` when it
+// IPv4 and IPv6. With options=1 each IPv6 packet has destination options; with bad-checksum-port a raw
+// one is a UDP datagram to that port whose checksum is wrong; with refusals=1 what a firewall refuses
+// to send counts as sent; with accept=0 a TCP receiver listens and never accepts. `receive` prints `ready` when it
 // listens and then one JSON line: {"received":N,"bytes":B}; with stamps=1 each datagram's delay
 // between the kernel's SO_TIMESTAMPNS stamp and the return of recvmsg precedes it, in ns.
 // `send` prints {"sent":N}.
@@ -83,6 +87,14 @@ void pin(long cpu) {
   if (sched_setaffinity(0, sizeof(set), &set) != 0) fail("sched_setaffinity");
 }
 
+// Before all ordinary tasks of its CPU.
+void rise(long priority) {
+  if (priority <= 0) return;
+  sched_param parameter{};
+  parameter.sched_priority = static_cast<int>(priority);
+  if (sched_setscheduler(0, SCHED_FIFO, &parameter) != 0) fail("sched_setscheduler");
+}
+
 void wait_us(long gap_us) {
   if (gap_us <= 0) return;
   const long long until = now_ns(CLOCK_MONOTONIC) + gap_us * 1000LL;
@@ -101,6 +113,12 @@ int open_socket(int type, const Address &a, int port) {
   return fd;
 }
 
+// Puts the header of a datagram before its data, with a checksum that is not theirs.
+void spoil_checksum(std::vector<char> &payload, int port) {
+  const uint16_t header[4] = {htons(9), htons(port), htons(payload.size()), htons(1)};
+  memcpy(payload.data(), header, sizeof(header));
+}
+
 int send_all(int type, int port, const Address &to, long count, const Options &o) {
   const int fd = open_socket(type, to, port);
   const bool tcp = type == SOCK_STREAM;
@@ -112,6 +130,8 @@ int send_all(int type, int port, const Address &to, long count, const Options &o
   if (tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
   if (connect(fd, reinterpret_cast<const sockaddr *>(&to.storage), to.length) != 0) fail("connect");
   std::vector<char> payload(o.get("size", 16), 'x');
+  if (const int udp_port = o.get("bad-checksum-port", 0)) spoil_checksum(payload, udp_port);
+  const bool refusals = o.get("refusals", 0);
   const long gap_us = o.get("gap-us", 0), burst = o.get("burst", 1);
   long sent = 0;
   for (; sent < count; sent++) {
@@ -120,6 +140,7 @@ int send_all(int type, int port, const Address &to, long count, const Options &o
       const ssize_t n = send(fd, payload.data() + done, payload.size() - done, MSG_NOSIGNAL);
       // Port unreachable of an earlier datagram: that one was received and refused; go on.
       if (n < 0 && errno == ECONNREFUSED && !tcp) continue;
+      if (n < 0 && errno == EPERM && refusals) break;
       if (n < 0) fail("send");
       done += n;
     }
@@ -178,9 +199,10 @@ int receive_all(int type, int port, const Address &at, long count, const Options
   const bool stamps = o.get("stamps", 0);
   if (stamps && setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) != 0) fail("SO_TIMESTAMPNS");
   if (bind(fd, reinterpret_cast<const sockaddr *>(&at.storage), at.length) != 0) fail("bind");
-  if (tcp && listen(fd, 8) != 0) fail("listen");
+  if (tcp && listen(fd, o.get("backlog", 8)) != 0) fail("listen");
   printf("ready\n");
   fflush(stdout);
+  if (!o.get("accept", 1)) pause();
   if (tcp) {
     const int connection = accept(fd, nullptr, nullptr);
     if (connection < 0) fail("accept");
@@ -190,8 +212,10 @@ int receive_all(int type, int port, const Address &at, long count, const Options
   wait_us(o.get("start-delay-ms", 0) * 1000);
   Received r;
   // A stream's count is unknown in reads: it ends when the sender closes.
-  while (tcp || r.messages < count)
+  while (tcp || r.messages < count) {
+    wait_us(o.get("read-delay-us", 0));
     if (!receive_one(fd, r.messages == 0 ? o.get("timeout-ms", 60000) : o.get("idle-ms", 2000), stamps, r)) break;
+  }
   printf("{\"received\":%ld,\"bytes\":%lld}\n", r.messages, r.bytes);
   close(fd);
   return 0;
@@ -221,5 +245,6 @@ int main(int argc, char **argv) {
   const Address a = parse_address(argv[3], type == SOCK_RAW ? 0 : port);
   const long count = atol(argv[5]);
   pin(o.get("cpu", -1));
+  rise(o.get("priority", 0));
   return strcmp(argv[1], "send") == 0 ? send_all(type, port, a, count, o) : receive_all(type, port, a, count, o);
 }

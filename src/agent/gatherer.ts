@@ -1,0 +1,289 @@
+// One gather: reads the kernel's counters and the host's, gives names to numbers, and puts the snapshot
+// together that every encoder reads. Attaches nothing; agent.ts does.
+
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { loadAddon } from '../capture/addon.ts';
+import type { BpftraceBackend } from '../capture/bpftrace/backend.ts';
+import type { ScriptReading } from '../capture/bpftrace/script_reading.ts';
+import { type DropReasons, dropReasons, readDropReasons } from '../capture/drop_reasons.ts';
+import type { KernelCapture } from '../capture/kernel_capture.ts';
+import type { DropCount, IrqKey, Reading } from '../capture/reading.ts';
+import type { DropRecord, Outlier } from '../capture/records.ts';
+import { Symbols } from '../capture/symbols.ts';
+import type { Config } from '../config/schema.ts';
+import { dropFamilies, reasonLabel } from '../metrics/drop_families.ts';
+import { BACKLOG, cpuLabelFits, packetFamilies } from '../metrics/families.ts';
+import { type HostReading, hostFamilies } from '../metrics/host_families.ts';
+import type { Exemplar, Family, Labels, Snapshot } from '../metrics/model.ts';
+import { processFamilies } from '../metrics/process.ts';
+import { type ProbeStatus, selfFamilies } from '../metrics/self_families.ts';
+import { SeriesCap } from '../metrics/series_cap.ts';
+import { ShownCpus } from '../metrics/shown_cpus.ts';
+import { PROBES } from '../probes/index.ts';
+import { Collectors, NothingAttached } from './collectors.ts';
+import { HostCounters, hostSources } from './host_counters.ts';
+import { HostNames, OTHER_NETNS, OVERFLOW } from './host_names.ts';
+import { ProgramShare } from './program_share.ts';
+import { REVISION, VERSION } from './version.ts';
+
+/** What a gather reads, as it stands then. */
+export interface Sources {
+  readonly capture: KernelCapture | undefined;
+  readonly scripts: BpftraceBackend | undefined;
+  /** Of what is switched on. */
+  readonly statuses: readonly ProbeStatus[];
+  /** bpftrace measures everything: there are no other counters. */
+  readonly onlyScripts: boolean;
+  /** The kernel counts what the programs cost. */
+  readonly statistics: boolean;
+  readonly reloadSucceeded: boolean;
+  exemplars(probe: string, labels: Labels): readonly Exemplar[];
+}
+
+/** Names of drop reasons are read again, where one is missing, when they are older than this. */
+const REASONS_MS = 60_000;
+
+export class Gatherer {
+  readonly #log: Logger;
+  readonly #collectors: Collectors;
+  readonly #names = new HostNames();
+  #config: Config;
+  #cap: SeriesCap;
+  readonly #share = new ProgramShare();
+  /** Opened here, before capabilities are dropped; read when the first name is asked for. */
+  readonly #symbols = new Symbols();
+  #reasons: DropReasons | undefined;
+  #reasonsReadMs = 0;
+  readonly #host = new HostCounters(hostSources(loadAddon));
+  #shownCpus: ShownCpus;
+  /** CPUs with histograms of their own. */
+  #cpus: readonly number[] = [];
+
+  constructor(config: Config, log: Logger) {
+    this.#config = config;
+    this.#cap = new SeriesCap(config.series_max);
+    this.#shownCpus = new ShownCpus(config.series_max);
+    this.#log = log;
+    this.#collectors = new Collectors(log);
+  }
+
+  /** Reads names, and decides on the cpu label. To be called when everything is attached. */
+  start(cpus: number): void {
+    try {
+      this.#names.read();
+    } catch (error) {
+      this.#log.error({ err: error }, 'cannot read the network devices from /sys and /proc');
+    }
+    this.#chooseCpuLabel(cpus);
+    // The first time takes longest: the facts of all devices.
+    this.#host.gather(this.#collectors);
+    // Without reasons, functions stand for them, whose names take 0.1 s to read.
+    if (cpus > 0 && !this.#dropReasons().known) this.#symbols.read();
+  }
+
+  reconfigure(config: Config, cpus: number): void {
+    if (config.series_max !== this.#config.series_max) {
+      this.#cap = new SeriesCap(config.series_max);
+      this.#shownCpus = new ShownCpus(config.series_max);
+    }
+    this.#config = config;
+    this.#chooseCpuLabel(cpus);
+  }
+
+  async gather(sources: Sources): Promise<Snapshot> {
+    const { capture, statuses, statistics } = sources;
+    const collectors = this.#collectors;
+    collectors.begin();
+    // Where bpftrace does it all, or nothing could be attached, there is no counter to read.
+    const reading = sources.onlyScripts
+      ? undefined
+      : collectors.run('kernel', () => readKernel(capture, this.#cpus.length > 0));
+    const scripts = await this.#readScripts(sources, collectors);
+    collectors.run('devices', () => this.#refreshDevices(capture, reading));
+    collectors.run('interrupts', () => this.#names.refreshInterrupts(irqsOf(reading, scripts)));
+    const host = this.#host.gather(collectors);
+    this.#shownCpus.add(host.cpus, host.softirqs.get('NET_RX'));
+    const ofHost = hostFamilies(host, this.#shownCpus);
+    const families = [
+      ...this.#packetFamilies(reading, scripts, sources),
+      ...this.#dropFamilies(reading, host),
+      ...ofHost.families,
+    ];
+    const process = this.#config.process_metrics
+      ? ((await collectors.wait('process', processFamilies)) ?? [])
+      : [];
+    const programs = statistics ? (capture?.programStats() ?? []) : undefined;
+    const self = selfFamilies({
+      probes: statuses,
+      reading,
+      collectors: collectors.runs,
+      reloadSucceeded: sources.reloadSucceeded,
+      build: {
+        version: VERSION,
+        revision: REVISION,
+        kernel: kernelRelease(),
+        nodeversion: globalThis.process.version,
+      },
+      ...(programs === undefined ? {} : { programs, programShare: this.#share.since(programs) }),
+    });
+    return this.#cap.apply([...families, ...self, ...process], ofHost.foldedCpus);
+  }
+
+  /** The device of an outlier, as the histograms label it. */
+  outlierDevice(outlier: Outlier): string {
+    if (outlier.otherNetns) return OTHER_NETNS;
+    if (outlier.ifindex === 0) {
+      const isPoll = PROBES[outlier.probe]?.id === 'napi_poll';
+      return isPoll ? BACKLOG : this.#names.irq(outlier.irq);
+    }
+    return this.#names.device(outlier.ifindex) ?? OVERFLOW;
+  }
+
+  dropDevice({ ifindex, otherNetns, noDevice }: DropRecord): string {
+    if (noDevice) return '';
+    return otherNetns ? OTHER_NETNS : (this.#names.device(ifindex) ?? OVERFLOW);
+  }
+
+  dropReason(reason: number): string {
+    return reasonLabel(reason, this.#dropReasons(), this.#symbols);
+  }
+
+  functionAt(address: bigint): string | undefined {
+    return this.#symbols.nameOf(address);
+  }
+
+  close(): void {
+    this.#symbols.close();
+  }
+
+  /** Read when the first name is asked for. */
+  #dropReasons(): DropReasons {
+    if (this.#reasons === undefined) {
+      this.#reasons = this.#readDropReasons();
+      this.#reasonsReadMs = performance.now();
+    }
+    return this.#reasons;
+  }
+
+  /** Where the kernel does not tell its types, nothing counts drops: there are no names to miss. */
+  #readDropReasons(): DropReasons {
+    try {
+      return readDropReasons(loadAddon());
+    } catch (error) {
+      this.#log.debug({ err: error }, 'drop reasons have no names');
+      return dropReasons([]);
+    }
+  }
+
+  async #readScripts(
+    { scripts }: Sources,
+    collectors: Collectors,
+  ): Promise<ScriptReadings | undefined> {
+    if (scripts === undefined) return undefined;
+    const answer = await collectors.wait('bpftrace', async () => {
+      const { readings, stale } = await scripts.read();
+      if (stale.length > 0) this.#log.warn({ probes: stale }, 'bpftrace did not answer in time');
+      return { result: readings, success: stale.length === 0 };
+    });
+    return answer?.result;
+  }
+
+  #packetFamilies(
+    reading: Reading | undefined,
+    scripts: ScriptReadings | undefined,
+    { exemplars }: Sources,
+  ): Family[] {
+    const irqLabel = (irq: IrqKey): string => this.#names.irq(irq);
+    return packetFamilies(reading, {
+      ...this.#known(),
+      budgets_ns: budgets(this.#config),
+      deviceLabel: (device) => this.#names.device(device),
+      irqLabel,
+      ...(scripts === undefined
+        ? {}
+        : {
+            scripts: {
+              readings: scripts,
+              deviceLabel: (device) => this.#names.scriptDevice(device),
+              irqLabel,
+            },
+          }),
+      exemplars,
+      cpus: this.#cpus,
+    });
+  }
+
+  #dropFamilies(reading: Reading | undefined, host: HostReading): Family[] {
+    // A module that was loaded since may bring names.
+    const isUnknown = ({ reason }: DropCount): boolean =>
+      this.#dropReasons().name(reason).startsWith('UNKNOWN_');
+    const reasonsAreOld = performance.now() - this.#reasonsReadMs > REASONS_MS;
+    if (reasonsAreOld && reading?.drops.some(isUnknown)) this.#reasons = undefined;
+    return dropFamilies({
+      drops: reading?.drops,
+      transmitDrops: reading?.transmitDrops ?? 0,
+      reasons: this.#dropReasons(),
+      symbols: this.#symbols,
+      deviceLabel: (device) => this.#names.device(device),
+      devices: this.#names.known().devices,
+      links: host.links,
+      protocols: host.protocols,
+    });
+  }
+
+  /** What is known before the first packet: probes and devices. */
+  #known() {
+    return {
+      // bpftrace measures those with a script, and no others.
+      probes: PROBES.filter(
+        ({ id, script }) =>
+          this.#config.probes[id]?.enabled === true &&
+          (script || this.#config.backend !== 'bpftrace'),
+      ),
+      ...this.#names.known(),
+    };
+  }
+
+  #chooseCpuLabel(count: number): void {
+    const { cpu: label } = this.#config.labels;
+    const wanted =
+      label === 'always' ||
+      (label === 'auto' && cpuLabelFits(this.#known(), count, this.#config.series_max));
+    this.#cpus = wanted ? Array.from({ length: count }, (_, cpu) => cpu) : [];
+  }
+
+  /**
+   * Asked after the counters were read: a device that had packets and is not listed is gone, and
+   * its slots are freed for others.
+   */
+  #refreshDevices(capture: KernelCapture | undefined, reading: Reading | undefined): void {
+    const seen = (reading?.received ?? []).map(({ device }) => device);
+    capture?.forgetDevices(this.#names.refreshDevices(seen));
+  }
+}
+
+type ScriptReadings = ReadonlyMap<string, ScriptReading>;
+
+function readKernel(capture: KernelCapture | undefined, perCpu: boolean): Reading {
+  const reading = capture?.read(perCpu);
+  if (reading === undefined) throw new NothingAttached('nothing could be attached');
+  return reading;
+}
+
+function irqsOf(reading: Reading | undefined, scripts: ScriptReadings | undefined): IrqKey[] {
+  const ofScripts = [...(scripts?.values() ?? [])].flatMap(({ latencies }) => latencies);
+  return [...(reading?.latencies ?? []), ...ofScripts].flatMap(({ irq }) =>
+    irq === undefined ? [] : [irq],
+  );
+}
+
+export function budgets(config: Config): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(config.probes).map(([id, { budget_ns }]) => [id, budget_ns]),
+  );
+}
+
+function kernelRelease(): string {
+  return readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
+}

@@ -1,0 +1,213 @@
+// What the host counts and how it is set up, read for one gather. Keeps between gathers what must not
+// run backwards, and facts that are expensive to ask for. Never throws: every source is a collector,
+// which fails by itself and is told.
+
+import type { Addon } from '../capture/addon.ts';
+import { type CpuSeconds, readCpuTimes } from '../host/cpu_times.ts';
+import { hardwareOf } from '../host/devices.ts';
+import { deviceSettings, type EthtoolCall } from '../host/ethtool.ts';
+import {
+  type InterruptTable,
+  type IrqOwner,
+  interruptOwners,
+  readInterrupts,
+  sameInterrupts,
+} from '../host/interrupts.ts';
+import { type Link, linkRequest, parseLinks } from '../host/links.ts';
+import { type ProtocolCounters, readProtocolCounters } from '../host/protocol_counters.ts';
+import { ReceiveDrops } from '../host/receive_statistics.ts';
+import { HOST_ROOTS, type Roots } from '../host/roots.ts';
+import { readSoftirqs } from '../host/softirqs.ts';
+import { readSoftnet } from '../host/softnet.ts';
+import { type NetworkSettings, readDeviceSteering, readNetworkSettings } from '../host/steering.ts';
+import {
+  type DeviceFacts,
+  type HostReading,
+  hasHardware,
+  SOFTNET_COUNTS,
+  type SoftnetCount,
+} from '../metrics/host_families.ts';
+import type { Collectors } from './collectors.ts';
+import { CpuCounts, InterruptTotals, Risen } from './rising.ts';
+
+/** Where the host is read from; tests put another machine in its place. */
+export interface HostSources {
+  readonly roots: Roots;
+  links(): Link[];
+  readonly ethtool: EthtoolCall;
+}
+
+/** Facts are read again when they are older than this. */
+const FACTS_MS = 60_000;
+/** Most devices whose facts are read in one gather, but the first: 64 queues are some 200 files. */
+const FACTS_PER_GATHER = 4;
+/** Devices whose driver is asked, each in some system calls under the kernel's network lock. */
+const DRIVERS_MAX = 32;
+
+/** This host. `addon` is asked for each time: where it cannot be loaded, only what needs it fails. */
+export function hostSources(addon: () => Addon): HostSources {
+  return {
+    roots: HOST_ROOTS,
+    links: () => parseLinks(addon().routeDump(linkRequest())),
+    ethtool: (device, buffer) => addon().ethtool(device, buffer),
+  };
+}
+
+export class HostCounters {
+  readonly #sources: HostSources;
+  readonly #cpus = new Set<number>();
+  readonly #softnet = new Map<SoftnetCount, CpuCounts>(
+    SOFTNET_COUNTS.map((count) => [count, new CpuCounts()]),
+  );
+  #backlogPackets = new Map<number, number>();
+  readonly #softirqs = new Map<string, CpuCounts>();
+  readonly #cpuSeconds = new Map<number, CpuSeconds>();
+  #contextSwitches: number | undefined;
+  readonly #interrupts = new InterruptTotals();
+  #table: InterruptTable | undefined;
+  #owners: ReadonlyMap<number, IrqOwner> = new Map();
+  #links: readonly Link[] = [];
+  #devicesKey = '';
+  readonly #receiveDrops: ReceiveDrops;
+  #driverDrops = new Map<string, Map<string, Risen>>();
+  readonly #facts = new Map<string, { readonly facts: DeviceFacts; readonly readMs: number }>();
+  #settings: NetworkSettings | undefined;
+  #protocols: ProtocolCounters = new Map();
+
+  constructor(sources: HostSources) {
+    this.#sources = sources;
+    this.#receiveDrops = new ReceiveDrops(sources.ethtool);
+  }
+
+  /** What fails is as it was the last time. */
+  gather(collectors: Pick<Collectors, 'run'>, nowMs: number = Date.now()): HostReading {
+    const { roots } = this.#sources;
+    collectors.run('cpu_times', () => this.#readCpuTimes());
+    collectors.run('softnet', () => this.#readSoftnet());
+    collectors.run('softirqs', () => this.#readSoftirqs());
+    collectors.run('links', () => this.#readLinks());
+    collectors.run('interrupt_counts', () => this.#readInterrupts());
+    collectors.run('driver_statistics', () => this.#readDriverDrops());
+    collectors.run('device_facts', () => this.#readFacts(nowMs));
+    collectors.run('protocols', () => {
+      this.#protocols = readProtocolCounters(roots);
+    });
+    return this.#reading();
+  }
+
+  #reading(): HostReading {
+    return {
+      cpus: [...this.#cpus].sort((a, b) => a - b),
+      softnet: new Map(Array.from(this.#softnet, ([count, { totals }]) => [count, totals])),
+      backlogPackets: this.#backlogPackets,
+      softirqs: new Map(Array.from(this.#softirqs, ([vector, { totals }]) => [vector, totals])),
+      cpuSeconds: this.#cpuSeconds,
+      contextSwitches: this.#contextSwitches,
+      interrupts: this.#interrupts.counts(),
+      links: this.#links,
+      driverDrops: new Map(
+        Array.from(this.#driverDrops, ([device, statistics]) => [
+          device,
+          new Map(Array.from(statistics, ([statistic, { total }]) => [statistic, total])),
+        ]),
+      ),
+      devices: Array.from(this.#facts.values(), ({ facts }) => facts),
+      settings: this.#settings,
+      protocols: this.#protocols,
+    };
+  }
+
+  #readCpuTimes(): void {
+    const { cpus, contextSwitches } = readCpuTimes(this.#sources.roots);
+    this.#contextSwitches = contextSwitches;
+    for (const [cpu, seconds] of cpus) {
+      this.#cpus.add(cpu);
+      this.#cpuSeconds.set(cpu, seconds);
+    }
+  }
+
+  #readSoftnet(): void {
+    const rows = readSoftnet(this.#sources.roots);
+    this.#backlogPackets = new Map();
+    for (const [cpu, row] of rows) {
+      this.#cpus.add(cpu);
+      for (const [count, counts] of this.#softnet) counts.follow(cpu, row[count]);
+      if (row.backlogPackets !== undefined) this.#backlogPackets.set(cpu, row.backlogPackets);
+    }
+  }
+
+  /** The file has all possible CPUs; those that were never online are left out. */
+  #readSoftirqs(): void {
+    for (const [vector, runs] of readSoftirqs(this.#sources.roots)) {
+      const counts = this.#softirqs.get(vector) ?? new CpuCounts();
+      this.#softirqs.set(vector, counts);
+      for (const [cpu, count] of runs) if (this.#cpus.has(cpu)) counts.follow(cpu, count);
+    }
+  }
+
+  /** Forgets what belongs to devices that are gone. */
+  #readLinks(): void {
+    this.#links = this.#sources.links();
+    const devicesKey = this.#links.map(({ ifindex, name }) => `${ifindex} ${name}`).join('\n');
+    if (devicesKey === this.#devicesKey) return;
+    this.#devicesKey = devicesKey;
+    // A name may stand for another device now.
+    this.#table = undefined;
+    const names = new Set(this.#links.map(({ name }) => name));
+    for (const device of this.#facts.keys()) if (!names.has(device)) this.#facts.delete(device);
+    for (const device of this.#driverDrops.keys()) {
+      if (!names.has(device)) this.#driverDrops.delete(device);
+    }
+    this.#receiveDrops.keepOnly(names);
+  }
+
+  #readInterrupts(): void {
+    const table = readInterrupts(this.#sources.roots);
+    for (const cpu of table.cpus) this.#cpus.add(cpu);
+    if (this.#table === undefined || !sameInterrupts(this.#table, table)) {
+      this.#owners = interruptOwners(table, this.#sources.roots);
+    }
+    this.#table = table;
+    this.#interrupts.update(table, this.#owners);
+  }
+
+  #readDriverDrops(): void {
+    for (const { name } of this.#awake().slice(0, DRIVERS_MAX)) {
+      const statistics = this.#receiveDrops.read(name);
+      if (statistics === undefined) continue;
+      const known = this.#driverDrops.get(name) ?? new Map<string, Risen>();
+      this.#driverDrops.set(name, known);
+      for (const [statistic, count] of statistics) {
+        const risen = known.get(statistic) ?? new Risen();
+        risen.follow(count);
+        known.set(statistic, risen);
+      }
+    }
+  }
+
+  /** Of devices that are new, and then of those that were not asked for longest. */
+  #readFacts(nowMs: number): void {
+    const { roots, ethtool } = this.#sources;
+    this.#settings = readNetworkSettings(roots);
+    const age = ({ name }: Link): number =>
+      nowMs - (this.#facts.get(name)?.readMs ?? Number.NEGATIVE_INFINITY);
+    const due = this.#awake()
+      .filter((link) => age(link) >= FACTS_MS)
+      .sort((a, b) => age(b) - age(a));
+    const most = this.#facts.size === 0 ? due.length : FACTS_PER_GATHER;
+    for (const { name } of due.slice(0, most)) {
+      const facts: DeviceFacts = {
+        device: name,
+        hardware: hardwareOf(name, roots),
+        settings: deviceSettings(ethtool, name),
+        steering: readDeviceSteering(name, roots),
+      };
+      this.#facts.set(name, { facts, readMs: nowMs });
+    }
+  }
+
+  /** Devices whose driver can be asked. One that is down may be asleep, and counts nothing. */
+  #awake(): Link[] {
+    return this.#links.filter((link) => link.up && hasHardware(link));
+  }
+}

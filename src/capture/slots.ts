@@ -1,0 +1,79 @@
+// How the histograms of one CPU follow each other in the kernel's memory: probe after probe, and each
+// by what its histograms are by. The same order as in bpf/observe.h. Pure.
+
+import { PROBES } from '../probes/index.ts';
+import type { By } from '../probes/probe.ts';
+
+/** Numbers that decide how large the programs' maps are. */
+export interface Shape {
+  /** Device slots of each CPU: a power of two. */
+  readonly devices: number;
+  /** CPUs that the kernel may ever use. */
+  readonly cpus: number;
+  /** Ids of the probes that are measured. */
+  readonly probes: readonly string[];
+}
+
+export const PROTOCOLS = ['tcp', 'udp', 'other'] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+/** Softirq vectors by their numbers (include/linux/interrupt.h), as /proc/softirqs names them. */
+export const VECTORS = [
+  'HI',
+  'TIMER',
+  'NET_TX',
+  'NET_RX',
+  'BLOCK',
+  'IRQ_POLL',
+  'TASKLET',
+  'SCHED',
+  'HRTIMER',
+  'RCU',
+] as const;
+
+/** As in bpf/state.h: the first slots are no device's and no interrupt's. */
+export const DEVICE_FIRST = 2;
+export const IRQ_FIRST = 1;
+export const IRQ_SLOTS = 17;
+export const REASON_FIRST = 1;
+export const REASON_SLOTS = 64;
+const VECTORS_ALL = 16;
+
+/** Device slots, with the last one for what has no device. */
+export function deviceSlots(shape: Shape): number {
+  return DEVICE_FIRST + shape.devices + 1;
+}
+
+/** Histograms of a probe on one CPU. */
+export function slotsOf(by: By, shape: Shape): number {
+  switch (by) {
+    case 'irq':
+      return IRQ_SLOTS;
+    case 'device':
+      return deviceSlots(shape);
+    case 'protocol':
+      return PROTOCOLS.length;
+    case 'device_protocol':
+      return deviceSlots(shape) * PROTOCOLS.length;
+    case 'vector':
+      return VECTORS_ALL;
+  }
+}
+
+/** By probe id, where its histograms begin among those of one CPU. */
+export function histogramPlaces(shape: Shape): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  let next = 0;
+  for (const { id, by } of PROBES) {
+    if (!shape.probes.includes(id)) continue;
+    places.set(id, next);
+    next += slotsOf(by, shape);
+  }
+  return places;
+}
+
+export function histogramsPerCpu(shape: Shape): number {
+  return PROBES.filter(({ id }) => shape.probes.includes(id))
+    .map(({ by }) => slotsOf(by, shape))
+    .reduce((sum, n) => sum + n, 0);
+}

@@ -1,0 +1,20 @@
+// backlog_wait: how long a packet waits in a CPU’s backlog.
+
+import type { Probe } from './probe.ts';
+
+export const backlogWait: Probe = {
+  id: 'backlog_wait',
+  enabled: false,
+  script: false,
+  from: 'a packet is put on a CPU’s backlog: loopback, veth, tunnels, RPS',
+  to: 'that CPU hands it to the protocols (netif_receive_skb)',
+  help: 'Time that a packet waits on the backlog of a CPU before that CPU hands it to the protocols.',
+  by: 'device',
+  budget_ns: 500_000,
+  hooks: ['backlog_enqueue', 'receive', 'drop'],
+  hooksOptional: ['softirq_entry', 'softirq_exit'],
+  hooksExact: [],
+  causes: ['dropped', 'lost', 'table_full'],
+  reading:
+    'High when the CPU that RPS chose, or that sends over loopback or veth, is busy. Look at rps_cpus, at softnet_stat and at what else runs there.',
+};

@@ -1,0 +1,13 @@
+// drops: packets that the kernel threw away on the receive path, by reason. No latency: a count.
+
+import type { Measure } from './probe.ts';
+
+export const drops: Measure = {
+  id: 'drops',
+  enabled: true,
+  hooks: ['drop'],
+  hooksOptional: [],
+  hooksExact: [],
+  reading:
+    'The reason says who: SOCKET_RCVBUFF a slow reader, NO_SOCKET nobody, CPU_BACKLOG a busy CPU.',
+};

@@ -1,0 +1,20 @@
+// socket_to_read: how long a packet waits for its reader.
+
+import type { Probe } from './probe.ts';
+
+export const socketToRead: Probe = {
+  id: 'socket_to_read',
+  enabled: false,
+  script: false,
+  from: 'a TCP or UDP packet is on its socket’s receive queue',
+  to: 'the application reads it: the first of its bytes are copied',
+  help: 'Time that a packet waits on its socket for the application to read it.',
+  by: 'protocol',
+  budget_ns: 10_000_000,
+  hooks: ['receive', 'data_ready', 'socket_read', 'softirq_entry', 'softirq_exit'],
+  hooksOptional: ['tcp_segment', 'drop'],
+  hooksExact: ['udp_read', 'udp_queue', 'tcp_data'],
+  causes: ['merged', 'not_read', 'table_full', 'not_followed'],
+  reading:
+    'High with a slow reader. Look at Recv-Q of ss, at the reader’s scheduling; read more often or with more threads.',
+};

@@ -1,0 +1,20 @@
+// wakeup_to_run: how long a woken reader waits for a CPU.
+
+import type { Probe } from './probe.ts';
+
+export const wakeupToRun: Probe = {
+  id: 'wakeup_to_run',
+  enabled: false,
+  script: false,
+  from: 'a sleeping task is woken because a socket has data for it',
+  to: 'it runs on a CPU',
+  help: 'Time from a reader being woken by its socket to it running on a CPU.',
+  by: 'protocol',
+  budget_ns: 1_000_000,
+  hooks: ['softirq_entry', 'softirq_exit', 'data_ready', 'task_waking', 'task_switch'],
+  hooksOptional: ['receive'],
+  hooksExact: [],
+  causes: ['awake', 'table_full', 'unseen'],
+  reading:
+    'High when CPUs are busy, in deep power states, or given to other priorities. Look at the run queue, at the governor and at affinity.',
+};
