@@ -79,7 +79,7 @@ export class Gatherer {
     // The first time takes longest: the facts of all devices.
     this.#host.gather(this.#collectors);
     // Without reasons, functions stand for them, whose names take 0.1 s to read.
-    if (cpus > 0 && !this.#dropReasons().known) this.#symbols.read();
+    if (cpus > 0 && this.#countsDrops() && !this.#dropReasons().known) this.#symbols.read();
   }
 
   reconfigure(config: Config, cpus: number): void {
@@ -214,6 +214,11 @@ export class Gatherer {
     });
   }
 
+  /** No bpftrace script counts drops. */
+  #countsDrops(): boolean {
+    return this.#config.probes.drops?.enabled === true && this.#config.backend !== 'bpftrace';
+  }
+
   #dropFamilies(reading: Reading | undefined, host: HostReading): Family[] {
     // A module that was loaded since may bring names.
     const isUnknown = ({ reason }: DropCount): boolean =>
@@ -221,6 +226,7 @@ export class Gatherer {
     const reasonsAreOld = performance.now() - this.#reasonsReadMs > REASONS_MS;
     if (reasonsAreOld && reading?.drops.some(isUnknown)) this.#reasons = undefined;
     return dropFamilies({
+      counted: this.#countsDrops(),
       drops: reading?.drops,
       transmitDrops: reading?.transmitDrops ?? 0,
       reasons: this.#dropReasons(),

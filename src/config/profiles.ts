@@ -43,7 +43,7 @@ export const PROFILE_BUDGETS_NS: Readonly<Record<ProfileName, Readonly<Record<st
     socket_to_read: 1_000_000,
     napi_poll: 500_000,
     hardirq_duration: 50_000,
-    // The budget of a NET_RX run is 2 ms unless it is set otherwise.
+    // What a NET_RX run may take by default where a tick is 1 ms: two ticks (netdev_budget_usecs).
     softirq_duration: 2_000_000,
   },
   // A call bears less than 100 ms, 5 to 10 ms of it in a host's stack, and 30 ms of jitter.

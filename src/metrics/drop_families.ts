@@ -19,7 +19,9 @@ export interface DropLink {
 }
 
 export interface DropInput {
-  /** Undefined: nothing counts drops (no permission); the rows exist with 0. */
+  /** Are drops to be counted? What is off has no rows: 0 would say that nothing was dropped. */
+  readonly counted: boolean;
+  /** Undefined: they could not be (no permission); the rows exist with 0, and the probe is not up. */
   readonly drops: readonly DropCount[] | undefined;
   /** Freed undelivered elsewhere than on the receive path. */
   readonly transmitDrops: number;
@@ -78,18 +80,7 @@ const PROTOCOL_COUNTERS: readonly (readonly [protocol: string, ...counters: stri
 
 export function dropFamilies(input: DropInput): Family[] {
   return [
-    {
-      type: 'counter',
-      name: 'rxscope_drops_total',
-      help: 'Packets that the kernel freed undelivered on the receive path, by its own reason; before Linux 5.17 by the function that freed them.',
-      samples: byReason(input),
-    },
-    {
-      type: 'counter',
-      name: 'rxscope_transmit_drops_total',
-      help: 'Packets that the kernel freed undelivered elsewhere than on the receive path.',
-      samples: [{ labels: {}, value: input.transmitDrops }],
-    },
+    ...(input.counted ? kernelFamilies(input) : []),
     {
       type: 'counter',
       name: 'rxscope_packets_dropped_total',
@@ -101,6 +92,23 @@ export function dropFamilies(input: DropInput): Family[] {
       name: 'rxscope_protocol_drops_total',
       help: "Counters of protocols that rise when something received is given up; protocol and counter together are nstat's name. They overlap each other and rxscope_drops_total: compare, do not add.",
       samples: byProtocol(input.protocols),
+    },
+  ];
+}
+
+function kernelFamilies(input: DropInput): Family[] {
+  return [
+    {
+      type: 'counter',
+      name: 'rxscope_drops_total',
+      help: 'Packets that the kernel freed undelivered on the receive path, by its own reason; before Linux 5.17 by the function that freed them.',
+      samples: byReason(input),
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_transmit_drops_total',
+      help: 'Packets that the kernel freed undelivered elsewhere than on the receive path.',
+      samples: [{ labels: {}, value: input.transmitDrops }],
     },
   ];
 }
@@ -131,6 +139,7 @@ function total(input: DropInput): ScalarSample[] {
   const sums = new Sums();
   for (const { name, stats } of cards(input.links))
     sums.add({ where: 'device', device: name }, stats.rx_missed_errors);
+  if (!input.counted) return sums.samples();
   for (const device of input.devices) sums.add({ where: 'kernel', device }, 0);
   for (const { device, packets } of input.drops ?? []) {
     const label = input.deviceLabel(device);

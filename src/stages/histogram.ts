@@ -15,19 +15,6 @@ export function emptyHistogram(): Histogram {
   return { counts: new Float64Array(BUCKETS), sumNs: 0, overBudget: 0 };
 }
 
-/** Adds BUCKETS little-endian u64 counters, the first of which begins at `words[wordOffset]`. */
-export function addCounts(into: Histogram, words: Uint32Array, wordOffset: number): void {
-  if (wordOffset < 0 || wordOffset + 2 * BUCKETS > words.length) {
-    throw new RangeError(
-      `${2 * BUCKETS} words of counters from word ${wordOffset} do not fit into the ${words.length} words read`,
-    );
-  }
-  const { counts } = into;
-  for (let i = 0, word = wordOffset; i < BUCKETS; i++, word += 2) {
-    counts[i] = (counts[i] ?? 0) + readU64(words, word);
-  }
-}
-
 /**
  * The little-endian u64 at `words[wordOffset]`: exact up to 2^53, the nearest double above.
  * A counter takes years to get there, and a BigInt would cost ten times as much.

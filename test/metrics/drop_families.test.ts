@@ -38,6 +38,7 @@ const SYMBOLS = {
 
 function input(changes: Partial<DropInput> = {}): DropInput {
   return {
+    counted: true,
     drops: [],
     transmitDrops: 0,
     reasons: REASONS,
@@ -98,6 +99,15 @@ test('without a reading the expected reasons stand at 0, for no more than 64 dev
   const rows = samples({ drops: undefined, devices }, 'rxscope_drops_total');
   expect(rows).toHaveLength(64 * 3);
   expect(rows.every(([, value]) => value === 0)).toBe(true);
+});
+
+test('where drops are switched off, no row says that there were none', () => {
+  const families = dropFamilies(input({ counted: false, links: [link(2, 'eth0', 5)] }));
+  expect(families.map(({ name }) => name)).toEqual([
+    'rxscope_packets_dropped_total',
+    'rxscope_protocol_drops_total',
+  ]);
+  expect(families[0]?.samples).toEqual([{ labels: { where: 'device', device: 'eth0' }, value: 5 }]);
 });
 
 test('a kernel without reasons names the function, and never an address', () => {

@@ -116,6 +116,7 @@ export class WholeAgent {
       cpus: [],
     });
     const drops = dropFamilies({
+      counted: true,
       drops: reading.drops,
       transmitDrops: reading.transmitDrops,
       reasons: dropReasons([{ name: 'skb_drop_reason', values: REASONS }]),
