@@ -19,10 +19,21 @@ function startWorker() {
 
 function someLeft(mask) {
   return readdirSync('/proc/self/task').filter((tid) => {
-    const status = readFileSync(`/proc/self/task/${tid}/status`, 'utf8');
+    const status = statusOf(tid);
+    if (status === undefined) return false;
     const permitted = /^CapPrm:\s*(\w+)$/m.exec(status)?.[1] ?? 'ff';
     return (BigInt(`0x${permitted}`) & ~mask) !== 0n;
   }).length;
+}
+
+/** A thread's status, or undefined when it ended after the folder was listed. */
+function statusOf(tid) {
+  try {
+    return readFileSync(`/proc/self/task/${tid}/status`, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
+    throw error;
+  }
 }
 
 for (let i = 0; i < AT_ONCE; i++) startWorker();
