@@ -19,6 +19,7 @@
         'native/log_tail.cc',
         'native/mapping.cc',
         'native/route_netlink.cc',
+        'native/service_notify.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
       'defines': [

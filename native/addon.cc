@@ -21,6 +21,7 @@
 #include "kernel_types.h"
 #include "log_tail.h"
 #include "route_netlink.h"
+#include "service_notify.h"
 
 namespace rxscope {
 namespace {
@@ -137,6 +138,17 @@ Napi::Value Ethtool(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value Notify(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    const Arguments arguments(info, "notify", "notifyService");
+    NotifyService(arguments.Text(0, "socket"), arguments.Text(1, "message"));
+    return env.Undefined();
+  } catch (const Failure& failure) {
+    throw failure.ToJs(env);
+  }
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   LogTail::Install();
   auto instance = std::make_unique<Instance>();
@@ -151,6 +163,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
               Napi::Function::New<DropAllCapabilitiesBut>(env, "dropCapabilities"));
   exports.Set("routeDump", Napi::Function::New<AnswerRouteDump>(env, "routeDump"));
   exports.Set("ethtool", Napi::Function::New<Ethtool>(env, "ethtool"));
+  exports.Set("notifyService", Napi::Function::New<Notify>(env, "notifyService"));
   return exports;
 }
 

@@ -31,6 +31,7 @@ export class Agent implements ServeSource {
   /** By libbpf alone. */
   #statuses: readonly ProbeStatus[] = [];
   #reloadSucceeded = true;
+  #webReloadSucceeded = true;
   #ready = false;
 
   constructor(config: Config, log: Logger) {
@@ -161,6 +162,11 @@ export class Agent implements ServeSource {
     this.#reloadSucceeded = false;
   }
 
+  /** The file of --web.config.file has been read again; see web_access.ts. */
+  webReloaded(taken: boolean): void {
+    this.#webReloadSucceeded = taken;
+  }
+
   gather(): Promise<Snapshot> {
     const enabled = this.enabledProbes();
     return this.#gatherer.gather({
@@ -169,7 +175,7 @@ export class Agent implements ServeSource {
       statuses: this.statuses().filter(({ id }) => enabled.includes(id)),
       onlyScripts: this.#onlyScripts(),
       statistics: this.#statistics !== undefined,
-      reloadSucceeded: this.#reloadSucceeded,
+      reloadSucceeded: this.#reloadSucceeded && this.#webReloadSucceeded,
       exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
     });
   }

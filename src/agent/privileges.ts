@@ -21,6 +21,8 @@ export interface Uses {
   readonly bpftrace: boolean;
   /** Read again at SIGHUP. */
   readonly configFile: string | undefined;
+  /** The web configuration and what it names, read again when they change. */
+  readonly webFiles: readonly string[];
 }
 
 /**
@@ -44,7 +46,7 @@ export function dropPrivileges(uses: Uses, log: Logger): void {
 
 /** By capability, what it is kept for. */
 export function capabilitiesToKeep(
-  { bpfStats, bpftrace, configFile }: Uses,
+  { bpfStats, bpftrace, configFile, webFiles }: Uses,
   permitted: Permissions,
   who = thisProcess(),
 ): Map<Capability, string> {
@@ -64,11 +66,18 @@ export function capabilitiesToKeep(
       keep.set('CAP_DAC_READ_SEARCH', 'bpftrace reads tracefs');
     }
   }
-  if (configFile !== undefined && !readableByMode(configFile, who)) {
+  const closed = (files: readonly string[]) => files.filter((file) => !readableByMode(file, who));
+  const atSighup = closed(configFile === undefined ? [] : [configFile]);
+  const atChange = closed(webFiles);
+  if (atSighup.length + atChange.length > 0) {
     const opening = (['CAP_DAC_READ_SEARCH', 'CAP_DAC_OVERRIDE'] as const).find((one) =>
       permitted.held.has(one),
     );
-    if (opening !== undefined) keep.set(opening, `reads ${configFile} again at SIGHUP`);
+    const reasons = [
+      ...atSighup.map((file) => `reads ${file} again at SIGHUP`),
+      ...(atChange.length > 0 ? [`reads ${atChange.join(', ')} again when changed`] : []),
+    ];
+    if (opening !== undefined) keep.set(opening, reasons.join('; '));
   }
   return keep;
 }

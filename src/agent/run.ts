@@ -6,12 +6,15 @@ import { formatAddress } from '../config/address.ts';
 import { effectiveConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import type { WebConfig } from '../config/web_config_file.ts';
 import { buildApp } from '../serve/app.ts';
 import { ListenError, listen } from '../serve/listen.ts';
 import { Agent } from './agent.ts';
 import { createLog } from './log.ts';
 import type { RunOptions } from './options.ts';
 import { dropPrivileges } from './privileges.ts';
+import { ServiceManager } from './service_manager.ts';
+import type { WebAccess } from './web_access.ts';
 
 /** Time to answer what is in flight and to detach; a supervisor may kill what takes longer. */
 const SHUTDOWN_MS_MAX = 2000;
@@ -19,14 +22,24 @@ const SHUTDOWN_MS_MAX = 2000;
 /** Resolves to the exit code when a signal has ended the agent, or when it cannot start. */
 export async function runAgent({ config, flags }: RunOptions): Promise<number> {
   const log = createLog(config.log);
+  const manager = new ServiceManager(log);
+  const web = await webAccess(config, log);
   const agent = new Agent(config, log);
+  web?.onReload((taken) => {
+    agent.webReloaded(taken);
+    if (taken) warnOfOpenAddress(config, web.rules, log);
+  });
   const app = buildApp(agent, {
     requestsInFlightMax: config.web.requests_in_flight_max,
     logger: log,
+    access: web?.access(),
   });
   let current = config;
   const reload = (): void => {
-    current = reloaded(agent, current, () => effectiveConfig(flags), log);
+    manager.reload(() => {
+      current = reloaded(agent, current, () => effectiveConfig(flags), log);
+      web?.reload();
+    });
   };
   process.on('SIGHUP', reload);
   let url: string;
@@ -53,10 +66,11 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
       bpfStats: config.bpf_stats,
       bpftrace: agent.usesBpftrace(),
       configFile: flags.configFile,
+      webFiles: web?.files ?? [],
     },
     log,
   );
-  warnOfOpenAddress(config, log);
+  warnOfOpenAddress(config, web?.rules, log);
 
   return new Promise((resolve) => {
     // close-with-grace takes a second signal for impatience, but Ctrl-C under npm sends two, and
@@ -65,6 +79,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
       { delay: SHUTDOWN_MS_MAX, logger: log, skip: ['SIGHUP', 'SIGINT', 'SIGTERM'] },
       async ({ err }) => {
         process.off('SIGHUP', reload);
+        manager.stopping();
         if (err !== undefined) log.fatal({ err }, 'unexpected error');
         await app.close();
         await agent.stop();
@@ -84,6 +99,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     const up = agent.statuses().filter((status) => status.up).length;
     const what = up > 0 ? 'rxscope is measuring' : 'rxscope is running, but measures nothing';
     log.info({ metrics: `${url}/metrics`, page: `${url}/` }, what);
+    manager.ready(`${up} of ${agent.enabledProbes().length} probes are up; ${url}/metrics`);
   });
 }
 
@@ -147,12 +163,24 @@ function needRestart(current: Config, next: Config): string[] {
   return changed.flatMap(([setting, differs]) => (differs ? [setting] : []));
 }
 
+/** Loaded only where it is asked for. Throws `ConfigError`. */
+async function webAccess({ web }: Config, log: Logger): Promise<WebAccess | undefined> {
+  if (web.config_file === undefined) return undefined;
+  const { WebAccess } = await import('./web_access.ts');
+  return new WebAccess(web.config_file, log);
+}
+
 /** Metrics name hosts' devices and ports; whoever opens them to the network should know. */
-function warnOfOpenAddress(config: Config, log: Logger): void {
+function warnOfOpenAddress(config: Config, rules: WebConfig | undefined, log: Logger): void {
   const { host } = config.web.listen_address;
   if (host === 'localhost' || host === '::1' || host.startsWith('127.')) return;
-  log.warn(
-    { address: formatAddress(config.web.listen_address) },
-    'the metrics can be read from other hosts, without authentication',
-  );
+  const address = formatAddress(config.web.listen_address);
+  const certified = rules?.tls?.clients.verified === true && rules.tls.clients.required;
+  const users = (rules?.users.size ?? 0) > 0;
+  if (!users && !certified) {
+    log.warn({ address }, 'the metrics can be read from other hosts, without authentication');
+  }
+  if (users && rules?.tls === undefined) {
+    log.warn({ address }, 'passwords come over the network in the clear, without TLS');
+  }
 }

@@ -29,7 +29,8 @@ export interface BpfError extends Error {
     | 'capabilities'
     | 'netlink'
     | 'ethtool'
-    | 'types';
+    | 'types'
+    | 'notify';
   /** The program that was refused, when it is known. */
   readonly program?: string;
   /** The map that was refused, when it is known. */
@@ -170,6 +171,11 @@ export interface Addon {
    * errno. EFAULT where the kernel has more to tell than the buffer holds, which then is unchanged.
    */
   ethtool(device: string, buffer: Uint8Array): number;
+  /**
+   * Sends one datagram to the socket of a service manager (sd_notify): a path, or an abstract name
+   * with `@` before it. Never waits: EAGAIN where the receiver's queue is full.
+   */
+  notifyService(socket: string, message: string): void;
 }
 
 let cached: Addon | undefined;

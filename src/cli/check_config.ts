@@ -5,23 +5,46 @@ import { Command } from 'commander';
 import { formatAddress } from '../config/address.ts';
 import { formatDuration } from '../config/duration.ts';
 import { effectiveConfig } from '../config/load.ts';
+import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
+import type { WebConfig, WebTls } from '../config/web_config_file.ts';
 import { type CliContext, examples } from './command.ts';
 
 export function checkConfigCommand({ io }: CliContext): Command {
-  return new Command('check-config')
+  const command = new Command('check-config')
     .description('Validate a configuration file; print every problem with its path.')
-    .argument('<file>', 'YAML file with the configuration')
+    .argument('[file]', 'YAML file with the configuration')
+    .option('--web <file>', 'the file of --web.config.file, and what it names (default: none)')
     .addHelpText('after', EXAMPLES)
-    .action((file: string) => {
-      const config = effectiveConfig({ configFile: file });
-      io.out(`${file}: ${io.outColors.green('ok')}\n${summary(config)}`);
+    .action(async (file: string | undefined, { web }: { readonly web?: string }) => {
+      if (file === undefined && web === undefined) {
+        command.error('error: expected a configuration file, or --web with one');
+      }
+      const config = file === undefined ? undefined : effectiveConfig({ configFile: file });
+      const webFile = web ?? config?.web.config_file;
+      const rules = webFile === undefined ? undefined : await checkedWeb(webFile);
+      for (const warning of rules?.warnings ?? []) io.err(`${io.errColors.yellow(warning)}\n`);
+      const ok = io.outColors.green('ok');
+      if (config !== undefined) io.out(`${file}: ${ok}\n${summary(config)}`);
+      if (rules !== undefined) io.out(`${webFile}: ${ok}\n${webSummary(rules)}`);
     });
+  return command;
+}
+
+/** Throws `ConfigError`. Loaded only here: reading certificates takes a lot of Node. */
+async function checkedWeb(file: string): Promise<WebConfig> {
+  const { readWebConfig } = await import('../config/web_config_file.ts');
+  const read = readWebConfig(file);
+  if ('problems' in read) throw new ConfigError(read.problems);
+  return read.config;
 }
 
 const EXAMPLES = `
 Exit code 0 when the file can be used, 2 otherwise.
-${examples([['rxscope check-config /etc/rxscope.yaml', 'before sending SIGHUP to the agent']])}`;
+${examples([
+  ['rxscope check-config /etc/rxscope.yaml', 'before sending SIGHUP to the agent'],
+  ['rxscope check-config --web web.yaml', 'certificates, keys and users'],
+])}`;
 
 function summary(config: Config): string {
   const { web, log, events } = config;
@@ -54,6 +77,26 @@ function summary(config: Config): string {
     ['log', `${log.level}, ${log.format}`],
     ['extras', extras.join(', ') || 'none'],
   ];
+  return table(rows);
+}
+
+function webSummary({ tls, headers, users }: WebConfig): string {
+  const { minVersion, maxVersion } = tls?.context ?? {};
+  return table([
+    ['TLS', tls === undefined ? 'off' : `${minVersion} to ${maxVersion}`],
+    ['client certificates', tls === undefined ? 'not asked for' : clientsText(tls)],
+    ['users', [...users.keys()].join(', ') || 'none: nobody has to log in'],
+    ['headers', Object.keys(headers).join(', ') || 'none'],
+  ]);
+}
+
+function clientsText({ clients, allowedSans }: WebTls): string {
+  if (!clients.asked) return 'not asked for';
+  const text = `${clients.required ? 'required' : 'optional'}, ${clients.verified ? '' : 'not '}verified`;
+  return allowedSans === undefined ? text : `${text}, of ${allowedSans.join(', ')}`;
+}
+
+function table(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}\n`).join('');
 }

@@ -7,9 +7,11 @@ import { ConfigError } from '../config/problem.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { checkConfigCommand } from './check_config.ts';
 import { type Actions, examples } from './command.ts';
+import { dashboardsCommand } from './dashboards.ts';
 import { type CliIo, processIo } from './io.ts';
 import { probesCommand } from './probes.ts';
 import { recordCommand } from './record.ts';
+import { rulesCommand } from './rules.ts';
 import { runCommand } from './run.ts';
 import { traceCommand } from './trace.ts';
 
@@ -34,6 +36,8 @@ export async function runCli(
     .addCommand(probesCommand(context))
     .addCommand(traceCommand(context))
     .addCommand(checkConfigCommand(context))
+    .addCommand(rulesCommand(context))
+    .addCommand(dashboardsCommand(context))
     .addHelpText('after', EXAMPLES);
   for (const command of [program, ...program.commands]) {
     command.helpOption('-h, --help', 'print this help').exitOverride();
@@ -62,6 +66,8 @@ const EXAMPLES = `${examples([
   ['rxscope probes', 'what can be measured on this host, and why not the rest'],
   ['rxscope trace packet_latency', 'look closer with one of the bundled bpftrace scripts'],
   ['rxscope check-config rxscope.yaml', 'every problem of a configuration file'],
+  ['rxscope rules --out rules', 'alerts for Prometheus, with their runbook'],
+  ['rxscope dashboards --out dashboards', 'dashboards for Grafana'],
 ])}
 
 Exit codes: 0 done, 1 failure at run time, 2 wrong usage or configuration.`;

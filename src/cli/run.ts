@@ -16,6 +16,7 @@ interface RunFlags extends CommonFlags {
   readonly profile?: string;
   readonly backend?: string;
   readonly 'web.listenAddress'?: string;
+  readonly 'web.config.file'?: string;
   readonly 'web.maxRequests'?: string;
   readonly 'log.level'?: string;
   readonly 'log.format'?: string;
@@ -34,6 +35,10 @@ export function runCommand({ actions, exit }: CliContext): Command {
     .option(
       '--web.listen-address <address>',
       `HOST:PORT, [IPV6]:PORT or :PORT (default: ${formatAddress(web.listen_address)})`,
+    )
+    .option(
+      '--web.config.file <file>',
+      'TLS, users and headers, in the format of Prometheus (default: none)',
     )
     .option(
       '--web.max-requests <n>',
@@ -71,6 +76,7 @@ ${examples([
   ['rxscope run --profile hft --strict', 'tight budgets; fail rather than measure less'],
   ['rxscope run --probe irq_to_softirq', 'one probe only'],
   ['rxscope run --web.listen-address :10750', 'reachable from other hosts'],
+  ['rxscope run --web.config.file web.yaml', 'TLS, and users who log in'],
   ['rxscope run --config.file /etc/rxscope.yaml', 'settings from a file'],
 ])}`;
 
@@ -80,6 +86,7 @@ function configFlags(given: RunFlags): ConfigFlags {
     profile: given.profile,
     backend: given.backend,
     listenAddress: given['web.listenAddress'],
+    webConfigFile: given['web.config.file'],
     requestsInFlightMax: given['web.maxRequests'],
     logLevel: given['log.level'],
     logFormat: given['log.format'],

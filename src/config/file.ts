@@ -13,10 +13,18 @@ export interface SettingsFile {
   readonly usable: boolean;
 }
 
+export interface SettingsFileOptions {
+  /** The file holds secrets: no problem quotes it, nor what the YAML parser says of it. */
+  readonly secret?: boolean;
+}
+
 /** No configuration comes near it: what is larger is the wrong file, or an endless device. */
 const FILE_BYTES_MAX = 1024 * 1024;
 
-export function readSettingsFile(file: string): SettingsFile {
+export function readSettingsFile(
+  file: string,
+  { secret = false }: SettingsFileOptions = {},
+): SettingsFile {
   if (file === '') return broken(['expected the path of a YAML file, got an empty one']);
   const bytes = readBounded(file);
   if (typeof bytes === 'string') return broken([bytes]);
@@ -29,15 +37,15 @@ export function readSettingsFile(file: string): SettingsFile {
   } catch {
     return broken(['not UTF-8 text, expected a YAML file; check the path']);
   }
-  return parseSettings(text);
+  return parseSettings(text, secret);
 }
 
 function broken(problems: readonly string[]): SettingsFile {
   return { settings: undefined, problems, usable: false };
 }
 
-/** The bytes, at most one more than allowed; or why the file cannot be read. */
-function readBounded(file: string): Uint8Array | string {
+/** The bytes, at most one more than 1 MiB; or why the file cannot be read. */
+export function readBounded(file: string): Uint8Array | string {
   let fd: number | undefined;
   try {
     fd = openSync(file, 'r');
@@ -63,7 +71,7 @@ const WHY_UNREADABLE: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; let the user that runs rxscope read it',
 };
 
-function parseSettings(text: string): SettingsFile {
+function parseSettings(text: string, secret: boolean): SettingsFile {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     lineCounter: lines,
@@ -71,11 +79,12 @@ function parseSettings(text: string): SettingsFile {
     // The parser's own warnings go to the console otherwise; ours are in `document.warnings`.
     logLevel: 'error',
   });
-  const found = new Problems(text, lines);
+  const found = new Problems(text, lines, secret);
   const [first, second] = documents;
   for (const { errors, warnings } of 'empty' in documents ? [documents] : documents) {
     for (const { code, message, pos } of [...errors, ...warnings]) {
       if (code === 'DUPLICATE_KEY') found.add(pos[0], 'the key stands twice; remove one of them');
+      else if (secret) found.add(pos[0], `not valid YAML (${code})`, 'syntax');
       else found.add(pos[0], `${message.charAt(0).toLowerCase()}${message.slice(1)}`, 'syntax');
     }
   }
@@ -89,7 +98,9 @@ function parseSettings(text: string): SettingsFile {
   visit(first, {
     Alias: (_key, alias) => {
       if (alias.resolve(first) !== undefined) return;
-      const message = `unknown anchor ${alias.source}; define it with &${alias.source} further up`;
+      const message = secret
+        ? 'unknown anchor; quote the value if its * is none'
+        : `unknown anchor ${alias.source}; define it with &${alias.source} further up`;
       found.add(alias.range?.[0] ?? 0, message, 'syntax');
     },
   });
@@ -115,17 +126,23 @@ class Problems {
   usable = true;
   readonly #text: string;
   readonly #lines: LineCounter;
+  readonly #secret: boolean;
   readonly #byLine = new Map<number, string>();
 
-  constructor(text: string, lines: LineCounter) {
+  constructor(text: string, lines: LineCounter, secret: boolean) {
     this.#text = text;
     this.#lines = lines;
+    this.#secret = secret;
   }
 
   add(offset: number, message: string, kind: 'syntax' | 'content' = 'content'): void {
     if (kind === 'syntax') this.usable = false;
     const { line, col } = this.#lines.linePos(offset);
     if (this.#byLine.has(line)) return;
+    if (this.#secret) {
+      this.#byLine.set(line, `line ${line}, column ${col}: ${message}`);
+      return;
+    }
     // At the end of the file there is nothing to show: then the last line that says something.
     const source = this.#text
       .split('\n')

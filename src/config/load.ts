@@ -1,6 +1,7 @@
 // The configuration in effect: the file, and over it the flags. Throws with all problems of both.
 // Keeps nothing: SIGHUP calls it again with the same flags.
 
+import { dirname, resolve } from 'node:path';
 import { MEASURES } from '../probes/index.ts';
 import { readSettingsFile } from './file.ts';
 import { alternatives, ConfigError } from './problem.ts';
@@ -13,6 +14,7 @@ export interface ConfigFlags {
   readonly profile?: string | undefined;
   readonly backend?: string | undefined;
   readonly listenAddress?: string | undefined;
+  readonly webConfigFile?: string | undefined;
   readonly requestsInFlightMax?: string | undefined;
   readonly logLevel?: string | undefined;
   readonly logFormat?: string | undefined;
@@ -28,6 +30,7 @@ const FLAGS = [
   { of: 'profile', flag: '--profile', path: 'profile' },
   { of: 'backend', flag: '--backend', path: 'backend' },
   { of: 'listenAddress', flag: '--web.listen-address', path: 'web.listen_address' },
+  { of: 'webConfigFile', flag: '--web.config.file', path: 'web.config_file' },
   { of: 'requestsInFlightMax', flag: '--web.max-requests', path: 'web.requests_in_flight_max' },
   { of: 'logLevel', flag: '--log.level', path: 'log.level' },
   { of: 'logFormat', flag: '--log.format', path: 'log.format' },
@@ -65,6 +68,10 @@ function fileSettings(file: string | undefined, problems: string[]): unknown {
     for (const { path, message } of checked.problems) {
       problems.push([where, path, message].filter((part) => part !== '').join(': '));
     }
+  } else if (checked.config.web.config_file !== undefined) {
+    // In a file, a path is meant from that file; on the command line, from where that is typed.
+    const config_file = resolve(dirname(file), checked.config.web.config_file);
+    return merged(settings, { web: { config_file } });
   }
   return settings;
 }

@@ -7,9 +7,9 @@ import { MEASURES, PROBES } from '../probes/index.ts';
 import type { Measure } from '../probes/probe.ts';
 import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
 import { checkDuration } from './duration.ts';
-import { alternatives, gotExpected, showPath } from './problem.ts';
+import { gotExpected } from './problem.ts';
 import { PROFILE_BUDGETS_NS, PROFILE_NAMES } from './profiles.ts';
-import { didYouMean } from './suggest.ts';
+import { expecting, flag, oneOf, problemsIn, type SettingProblem, section } from './shapes.ts';
 
 /** Below lies the cost of measuring itself: every observation would be an outlier. */
 const BUDGET_MIN_NS = 1_000;
@@ -43,6 +43,8 @@ const settings = section({
   outliers_kept: wholeNumber(1, 10_000).default(100),
   web: section({
     listen_address: address().default({ host: '127.0.0.1', port: 10_750 }),
+    /** TLS, users and headers; see web_config.ts. */
+    config_file: path().optional(),
     /** Requests past it are answered with 503. */
     requests_in_flight_max: wholeNumber(1, 1_000).default(40),
   }),
@@ -73,26 +75,14 @@ export type Config = Readonly<Omit<Settings, 'probes'>> & {
   readonly probes: Readonly<Record<string, ProbeConfig>>;
 };
 
-/** A setting that cannot be used: its path and one line on what is wrong with it. */
-export interface SettingProblem {
-  readonly path: string;
-  readonly message: string;
-}
-
 /** Checks what a file or the flags say, as plain data; reports every problem, not the first. */
 export function checkSettings(
   raw: unknown,
 ): { readonly config: Config } | { readonly problems: readonly SettingProblem[] } {
   const result = settings.safeParse(raw);
-  if (result.success) return { config: withBudgets(result.data) };
-  const problems = new Map<string, SettingProblem>();
-  for (const issue of result.error.issues) {
-    for (const problem of problemsOf(issue)) {
-      // A value can break two rules of one field (1.5 is neither whole nor in range): said once.
-      problems.set(`${problem.path}: ${problem.message}`, problem);
-    }
-  }
-  return { problems: [...problems.values()] };
+  return result.success
+    ? { config: withBudgets(result.data) }
+    : { problems: problemsIn(result.error, settings) };
 }
 
 /** A stated budget wins over the profile's, the profile's over the probe's own default. */
@@ -107,38 +97,6 @@ function withBudgets(given: Settings): Config {
     ...given,
     probes: Object.fromEntries(MEASURES.map((measure) => [measure.id, configOf(measure)])),
   };
-}
-
-function problemsOf(issue: z.core.$ZodIssue): SettingProblem[] {
-  if (issue.code !== 'unrecognized_keys') {
-    return [{ path: showPath(issue.path), message: issue.message }];
-  }
-  const known = keysAt(issue.path);
-  const kind = showPath(issue.path) === 'probes' ? 'probe' : 'setting';
-  return issue.keys.map((key) => ({
-    path: showPath([...issue.path, key]),
-    message: `unknown ${kind}${didYouMean(key, known) || `, expected one of ${alternatives(known)}`}`,
-  }));
-}
-
-/** The keys that the mapping at `path` may have. */
-function keysAt(path: readonly PropertyKey[]): string[] {
-  let at: unknown = settings;
-  for (const step of path) at = shapeOf(at)[String(step)];
-  return Object.keys(shapeOf(at));
-}
-
-function shapeOf(schema: unknown): Readonly<Record<string, unknown>> {
-  const inner = schema instanceof z.ZodPipe ? schema.out : schema;
-  return inner instanceof z.ZodObject ? inner.shape : {};
-}
-
-/** A mapping whose settings are all optional; a key without a value is an empty mapping. */
-function section<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.preprocess(
-    (value) => value ?? {},
-    z.strictObject(shape, { error: expecting('a mapping of settings') }),
-  );
 }
 
 interface GivenProbe {
@@ -164,15 +122,6 @@ function probeSection({ id, enabled }: Measure) {
   });
 }
 
-function oneOf<const Words extends readonly string[]>(words: Words) {
-  return z.enum(words, {
-    error: ({ input }) => {
-      const message = gotExpected(input, alternatives(words));
-      return typeof input === 'string' ? `${message}${didYouMean(input, words)}` : message;
-    },
-  });
-}
-
 function wholeNumber(min: number, max: number) {
   const error = expecting(`a whole number from ${min} to ${max}`);
   return z.number({ error }).int({ error }).min(min, { error }).max(max, { error });
@@ -187,8 +136,9 @@ function powerOfTwo(min: number, max: number) {
     .refine((value) => Number.isInteger(Math.log2(value)), { error });
 }
 
-function flag() {
-  return z.boolean({ error: expecting('true or false') });
+function path() {
+  const error = expecting('the path of a file');
+  return z.string({ error }).min(1, { error });
 }
 
 function address() {
@@ -199,8 +149,4 @@ function address() {
     context.addIssue({ code: 'custom', message: gotExpected(text, ADDRESS_SYNTAX) });
     return z.NEVER;
   });
-}
-
-function expecting(expected: string) {
-  return ({ input }: { readonly input?: unknown }) => gotExpected(input, expected);
 }

@@ -26,11 +26,15 @@ let scratch = Buffer.allocUnsafe(64 * 1024);
 /**
  * /proc/interrupts as it is now. A CPU that comes or goes while the kernel prints tears the table:
  * it is read again then, and rows that are torn even so are left out and counted in `torn`.
- * Throws when the file cannot be read.
+ * Throws when the file cannot be read, or is empty.
  */
 export function readInterrupts(roots: Roots = HOST_ROOTS): InterruptTable {
+  const file = roots.interrupts ?? join(roots.proc, 'interrupts');
   for (let attempt = 1; ; attempt++) {
-    const table = parseInterrupts(readAll(join(roots.proc, 'interrupts')));
+    const table = parseInterrupts(readAll(file));
+    if (table.cpus.length === 0) {
+      throw new Error(`${file} is empty: is it hidden by a container runtime?`);
+    }
     if (table.torn === 0 || attempt === TRIES) return table;
   }
 }

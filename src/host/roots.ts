@@ -4,6 +4,12 @@
 export interface Roots {
   readonly proc: string;
   readonly sys: string;
+  /** Where /proc/interrupts is, if not in `proc`: the runtimes of containers hide it there. */
+  readonly interrupts?: string | undefined;
 }
 
-export const HOST_ROOTS: Roots = { proc: '/proc', sys: '/sys' };
+export const HOST_ROOTS: Roots = {
+  proc: '/proc',
+  sys: '/sys',
+  interrupts: process.env.RXSCOPE_INTERRUPTS_FILE,
+};

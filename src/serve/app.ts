@@ -1,6 +1,7 @@
 // Puts the HTTP server together: its limits, its plain-text errors, its end. One file a route is
 // in routes/. Does not listen (listen.ts), and knows the agent only as a ServeSource.
 
+import type { Socket } from 'node:net';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -9,6 +10,7 @@ import Fastify, {
   type FastifyRequest,
   LogController,
 } from 'fastify';
+import type { Access } from './access.ts';
 import { PATHS } from './paths.ts';
 import { DEADLINE_MAX_MS } from './request_headers.ts';
 import { apiRoutes } from './routes/api.ts';
@@ -21,14 +23,19 @@ export interface AppOptions {
   /** The most scrapes in flight; the next one gets a 503. `web.requests_in_flight_max`. */
   readonly requestsInFlightMax: number;
   readonly logger?: FastifyBaseLogger | false;
+  /** TLS, users and headers; without it everybody may ask, in the clear. */
+  readonly access?: Access | undefined;
 }
 
 export function buildApp(source: ServeSource, options: AppOptions): FastifyInstance {
+  const http = { maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: 5_000 };
+  const tls = options.access?.httpsOptions();
   const app = Fastify({
     ...(options.logger ? { loggerInstance: options.logger } : {}),
     // A line a request is for debugging only; see the onResponse hook below.
     logController: new LogController({ disableRequestLogging: true }),
-    http: { maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: 5_000 },
+    // For the types the server is a plain one; no route can tell the difference.
+    ...(tls === undefined ? { http } : { https: { ...http, ...tls } as unknown as null }),
     // From the first byte of a request to its last; scrapers send a few hundred bytes.
     requestTimeout: 10_000,
     // A connection on which nothing moves, such as a reader that has stopped reading. Longer than
@@ -36,7 +43,14 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
     connectionTimeout: DEADLINE_MAX_MS + 30_000,
     bodyLimit: 1024,
     forceCloseConnections: 'idle',
-    frameworkErrors: answerError,
+    frameworkErrors: (error, request, reply) => {
+      // No hook runs for a path that cannot be parsed.
+      const admitted = options.access?.admits(request, reply) ?? Promise.resolve(true);
+      admitted.then(
+        (yes) => yes && answerError(error, request, reply),
+        (why: FastifyError) => answerError(why, request, reply),
+      );
+    },
   });
   // Connections cost memory and descriptors before any request is counted. Room for keep-alive and
   // for health checks beside the scrapes; a connection beyond it is closed at once.
@@ -50,6 +64,7 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
   app.addHook('onRequest', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
   });
+  options.access?.protect(app);
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
@@ -76,10 +91,19 @@ const CLOSE_ALL_MS = 1_500;
 /** Makes `app.close()` answer what is in flight and yet end soon, whatever the clients do. */
 function endWithin(app: FastifyInstance): void {
   let closing = false;
+  const open = new Set<Socket>();
+  app.server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
   app.addHook('preClose', async () => {
     closing = true;
-    // For connections that are neither idle nor answered: half a request, or no request at all.
-    const closeAll = setTimeout(() => app.server.closeAllConnections(), CLOSE_ALL_MS);
+    // For connections that are neither idle nor answered: half a request, no request at all, or a
+    // TLS handshake that is not done, which the HTTP server does not know of.
+    const closeAll = setTimeout(() => {
+      app.server.closeAllConnections();
+      for (const socket of open) socket.destroy();
+    }, CLOSE_ALL_MS);
     closeAll.unref();
     app.server.once('close', () => clearTimeout(closeAll));
   });

@@ -3,6 +3,7 @@
 
 import { lookup } from 'node:dns/promises';
 import type { AddressInfo } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 
 /** Listens and returns the URL, with the port that the kernel chose where the address says 0. */
@@ -24,7 +25,10 @@ export async function listen(app: FastifyInstance, address: string): Promise<str
     }
   }
   // Bound to TCP, so it is neither null nor a pipe's name.
-  return urlOf(app.server.address() as AddressInfo);
+  return urlOf(
+    app.server instanceof TlsServer ? 'https' : 'http',
+    app.server.address() as AddressInfo,
+  );
 }
 
 export interface ListenAddress {
@@ -113,6 +117,6 @@ function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
 }
 
-function urlOf({ address, port }: AddressInfo): string {
-  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+function urlOf(scheme: string, { address, port }: AddressInfo): string {
+  return `${scheme}://${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

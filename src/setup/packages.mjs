@@ -35,6 +35,9 @@ export const TEST_PACKAGES = [
     commands: ['prometheus', 'promtool'],
     services: ['prometheus'],
   },
+  { name: 'jsonnet', use: 'evaluates the mixin of alerts', commands: ['jsonnet', 'jsonnetfmt'] },
+  { name: 'openssl', use: 'makes certificates', commands: ['openssl'] },
+  { name: 'curl', use: 'asks over TLS', commands: ['curl'] },
   { name: 'libbpf-tools', use: 'independent counts and times', commands: ['softirqs', 'hardirqs'] },
   {
     name: 'prometheus-node-exporter',
@@ -52,7 +55,18 @@ export const TEST_PACKAGES = [
   { name: 'cpio', use: 'packs what starts them', commands: ['cpio'] },
   { name: 'kmod', use: 'finds their modules', commands: ['modprobe', 'depmod'] },
   { name: 'xz-utils', use: 'unpacks their modules', commands: ['xz'] },
+  { name: 'systemd', use: 'judges the systemd unit', commands: ['systemd-analyze'] },
+  { name: 'debootstrap', use: 'makes a Debian to install in', commands: ['debootstrap'] },
+  { name: 'crun', use: 'runs a container', commands: ['crun'] },
+  {
+    name: 'golang-github-containers-common',
+    use: "a container's usual filter of system calls",
+    files: ['/usr/share/containers/seccomp.json'],
+  },
 ];
+
+/** Beyond those, for `npm run test:deploy`. */
+export const IMAGE_PACKAGES = [{ name: 'buildah', use: 'builds the image', commands: ['buildah'] }];
 
 /** Installs what is missing and says its name first; does and says nothing when nothing is. */
 export async function installPackages(packages) {

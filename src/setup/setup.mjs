@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compile } from './compile.mjs';
 import { installDependencies } from './dependencies.mjs';
-import { installPackages, RUN_PACKAGES, TEST_PACKAGES } from './packages.mjs';
+import { IMAGE_PACKAGES, installPackages, RUN_PACKAGES, TEST_PACKAGES } from './packages.mjs';
 import { fail, SetupError } from './report.mjs';
 
 /** The checkout's top folder. */
@@ -15,7 +15,11 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export async function setup({ tests }) {
   try {
     checkNode(JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')).engines.node);
-    await installPackages(tests ? [...RUN_PACKAGES, ...TEST_PACKAGES] : RUN_PACKAGES);
+    await installPackages([
+      ...RUN_PACKAGES,
+      ...(tests ? TEST_PACKAGES : []),
+      ...(tests && process.env.RXSCOPE_DEPLOY === 'all' ? IMAGE_PACKAGES : []),
+    ]);
     await installDependencies(ROOT);
     await compile(ROOT);
   } catch (error) {

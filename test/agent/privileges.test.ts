@@ -9,7 +9,7 @@ import type { Permissions } from '../../src/capture/capabilities.ts';
 import { scratch } from '../e2e/scratch.ts';
 
 const files = scratch();
-const NOTHING: Uses = { bpfStats: false, bpftrace: false, configFile: undefined };
+const NOTHING: Uses = { bpfStats: false, bpftrace: false, configFile: undefined, webFiles: [] };
 const NOBODY = 65534;
 
 function permitted(perfEventParanoid: number, held: Permissions['held'] = new Set()): Permissions {
@@ -64,6 +64,10 @@ describe('what is kept', () => {
     const override = new Set(['CAP_DAC_OVERRIDE'] as const);
     const other = capabilitiesToKeep(uses, permitted(2, override));
     expect([...other.keys()]).toEqual(['CAP_DAC_OVERRIDE']);
+    const webFiles = [fileOfNobody('key', 0o755, 0o600), fileOfNobody('cert', 0o755, 0o644)];
+    expect([...capabilitiesToKeep({ ...uses, webFiles }, permitted(2, held)).values()]).toEqual([
+      `reads ${configFile} again at SIGHUP; reads ${webFiles[0]} again when changed`,
+    ]);
     const open = fileOfNobody('open', 0o755, 0o644);
     expect(capabilitiesToKeep({ ...NOTHING, configFile: open }, permitted(2, held)).size).toBe(0);
   });

@@ -139,7 +139,7 @@ const OPTIONS: readonly Row[] = [
     title: 'check-config without a file',
     argv: ['check-config'],
     lines: [
-      "rxscope check-config: missing required argument 'file'",
+      'rxscope check-config: expected a configuration file, or --web with one',
       'See `rxscope check-config --help`.',
     ],
   },

@@ -28,6 +28,7 @@ describe('run', () => {
     const { code, run } = await cli([
       'run',
       ...join('--web.listen-address', '[::1]:0'),
+      ...join('--web.config.file', 'web.yml'),
       ...join('--web.max-requests', '7'),
       ...join('--log.level', 'debug'),
       ...join('--log.format', 'json'),
@@ -48,7 +49,11 @@ describe('run', () => {
         softirq_to_socket: { enabled: false },
         receive_to_socket: { enabled: true },
       },
-      web: { listen_address: { host: '::1', port: 0 }, requests_in_flight_max: 7 },
+      web: {
+        listen_address: { host: '::1', port: 0 },
+        config_file: 'web.yml',
+        requests_in_flight_max: 7,
+      },
       log: { level: 'debug', format: 'json' },
       process_metrics: false,
       bpf_stats: true,
@@ -163,14 +168,14 @@ describe('help', () => {
   test('names every command, with examples', async () => {
     const { code, out, err } = await cli(['--help']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    for (const command of ['run', 'record', 'probes', 'trace', 'check-config']) {
+    for (const command of ['run', 'record', 'probes', 'trace', 'check-config', 'rules']) {
       expect(out).toMatch(new RegExp(`^ {2}${command} `, 'm'));
       expect(out).toContain(`rxscope ${command}`);
     }
     expect(out).not.toMatch(/\b(top|doctor)\b/);
   });
 
-  const COMMANDS = ['run', 'record', 'probes', 'trace', 'check-config'];
+  const COMMANDS = ['run', 'record', 'probes', 'trace', 'check-config', 'rules'];
   test.each(COMMANDS)('of %s has examples', async (command) => {
     const { code, out } = await cli([command, '--help']);
     expect(code).toBe(0);

@@ -28,7 +28,7 @@ const SETTINGS: readonly Row[] = [
     title: 'an unknown setting without a likely guess lists what there is',
     yaml: 'web: { tls: true }\n',
     problems: [
-      'web.tls: unknown setting, expected one of listen_address or requests_in_flight_max',
+      'web.tls: unknown setting, expected one of listen_address, config_file or requests_in_flight_max',
     ],
   },
   {

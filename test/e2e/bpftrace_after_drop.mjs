@@ -25,7 +25,10 @@ const log = {
     throw new Error(reason);
   },
 };
-dropPrivileges({ bpfStats: false, bpftrace: known === 'kept', configFile: undefined }, log);
+dropPrivileges(
+  { bpfStats: false, bpftrace: known === 'kept', configFile: undefined, webFiles: [] },
+  log,
+);
 const script = `${SCRIPTS[needs]} ${END}`;
 const { status, stderr } = spawnSync('bpftrace', ['-e', script], { encoding: 'utf8' });
 process.stdout.write(`${JSON.stringify({ kept: Object.keys(kept), status, stderr })}\n`);

@@ -16,6 +16,8 @@ export interface Job {
   /** HOST:PORT */
   readonly target: string;
   readonly path: string;
+  /** More settings of the job, such as scheme, basic_auth and tls_config. */
+  readonly settings?: Readonly<Record<string, unknown>>;
 }
 
 /** What is off by default in 2.42. */
@@ -30,13 +32,17 @@ export interface PrometheusServer {
   stop(): Promise<void>;
 }
 
-/** Starts it; resolves when every job has been scraped with success. */
+/**
+ * Starts it; resolves when every job has been scraped with success. Rules, a file's path each, are
+ * evaluated each second.
+ */
 export async function startPrometheus(
   jobs: readonly Job[],
   features: readonly Feature[],
+  rules: readonly string[] = [],
 ): Promise<PrometheusServer> {
   const folder = mkdtempSync(join(tmpdir(), 'rxscope-prometheus-'));
-  writeFileSync(join(folder, 'prometheus.yml'), configuration(jobs));
+  writeFileSync(join(folder, 'prometheus.yml'), configuration(jobs, rules));
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(
     'prometheus',
@@ -147,14 +153,17 @@ const exemplarsSchema = z.object({
 });
 type StoredExemplar = z.output<typeof exemplarsSchema>['data'][number]['exemplars'][number];
 
-function configuration(jobs: readonly Job[]): string {
+function configuration(jobs: readonly Job[], rules: readonly string[]): string {
   const entries = jobs.map(
-    ({ name, target, path }) => `
+    ({ name, target, path, settings = {} }) => `
   - job_name: ${name}
-    metrics_path: ${path}
+    metrics_path: ${path}${Object.entries(settings)
+      .map(([key, value]) => `\n    ${key}: ${JSON.stringify(value)}`)
+      .join('')}
     static_configs: [{ targets: ['${target}'] }]`,
   );
-  return `global: { scrape_interval: 1s, scrape_timeout: 1s }
+  return `global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }
+rule_files: ${JSON.stringify(rules)}
 scrape_configs:${entries.join('')}
 `;
 }

@@ -63,12 +63,13 @@ test('the tarball holds what runs, and neither tests nor what was built from', (
     'bpf/LICENSE',
     'dist/bpf/rxscope.bpf.o',
     'dist/cli/main.js',
+    'grafana/dashboards/rxscope-overview.json',
     `prebuilds/${process.platform}-${process.arch}/rxscope.glibc.node`,
   ]) {
     expect(packed).toContain(file);
   }
   const needless =
-    /^(src|test|native|build|node_modules|\.ci)\/|binding\.gyp|\.map$|\.tsbuildinfo|\/\.build/;
+    /^(src|test|native|build|node_modules|\.ci)\/|^dist\/publish\/dashboards\/|binding\.gyp|\.map$|\.tsbuildinfo|\/\.build/;
   expect(packed.filter((file) => needless.test(file))).toEqual([]);
 });
 
@@ -120,6 +121,13 @@ test('checks a configuration file', async () => {
   expect({ code: good.code, stderr: good.stderr }).toEqual({ code: 0, stderr: '' });
   const bad = await root.node([MAIN, 'check-config', `${PACKAGE}/package.json`]);
   expect(bad.code).toBe(2);
+});
+
+test('prints the dashboards without the SDK that they were made with', async () => {
+  expect(existsSync(join(root.path, '/app/node_modules/@grafana'))).toBe(false);
+  const { code, stdout, stderr } = await root.node([MAIN, 'dashboards', '--histograms', 'native']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(JSON.parse(stdout)).toHaveLength(5);
 });
 
 test('loads and attaches its programs', async () => {

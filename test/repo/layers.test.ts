@@ -13,8 +13,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   metrics: ['stages', 'probes', 'capture', 'host'],
   serve: ['metrics'],
   config: ['probes'],
+  publish: ['stages', 'probes', 'metrics', 'config'],
   agent: ['stages', 'probes', 'host', 'metrics', 'capture', 'serve', 'config'],
-  cli: ['stages', 'probes', 'host', 'metrics', 'capture', 'serve', 'config', 'agent'],
+  cli: ['stages', 'probes', 'host', 'metrics', 'capture', 'serve', 'config', 'agent', 'publish'],
   // Runs before anything is installed or compiled.
   setup: [],
 };

@@ -1,0 +1,114 @@
+// The rules of --web.config.file as the server asks for them: read again once the file, or one that it
+// names, has changed. Without a timer: whoever connects or asks is the reason to look. Bad new files
+// leave the old rules in force, and the log says so, without a secret.
+
+import { type BigIntStats, statSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { ConfigError } from '../config/problem.ts';
+import { readWebConfig, type WebConfig } from '../config/web_config_file.ts';
+import { Access } from '../serve/access.ts';
+
+/**
+ * So long must files have been left alone. Who writes a file anew empties it first, and an empty one
+ * says that nobody has to log in; a new certificate comes some time before its key.
+ */
+const SETTLED_MS = 250;
+
+export class WebAccess {
+  readonly #file: string;
+  readonly #log: Logger;
+  #config: WebConfig;
+  #files: readonly string[];
+  #seen: string;
+  #told: (taken: boolean) => void = () => {};
+
+  /** Throws `ConfigError` with all problems of the file. */
+  constructor(file: string, log: Logger) {
+    this.#file = file;
+    this.#log = log;
+    const { read, print } = readAndLook(file, [file]);
+    if ('problems' in read) throw new ConfigError(read.problems);
+    this.#config = read.config;
+    this.#files = read.files;
+    this.#seen = print;
+    for (const warning of read.config.warnings) log.warn({ warning }, 'web configuration');
+  }
+
+  /** For the HTTP server. */
+  access(): Access {
+    return new Access(() => this.#current(), this.#log);
+  }
+
+  /** `tell` is called when rules were taken over (true) or refused (false). */
+  onReload(tell: (taken: boolean) => void): void {
+    this.#told = tell;
+  }
+
+  get rules(): WebConfig {
+    return this.#config;
+  }
+
+  /** What must stay readable. */
+  get files(): readonly string[] {
+    return this.#files;
+  }
+
+  /** Reads everything again, changed or not. Whether it could be taken over. */
+  reload(): boolean {
+    const { read, print } = readAndLook(this.#file, this.#files);
+    this.#files = read.files;
+    this.#seen = print;
+    const problems = 'problems' in read ? read.problems : this.#impossible(read.config);
+    if ('problems' in read || problems.length > 0) {
+      for (const problem of problems) {
+        this.#log.error({ problem }, 'web configuration not reloaded; the old one stays in force');
+      }
+      this.#told(false);
+      return false;
+    }
+    this.#config = read.config;
+    for (const warning of read.config.warnings) this.#log.warn({ warning }, 'web configuration');
+    const { tls, users } = read.config;
+    this.#log.info({ tls: tls !== undefined, users: users.size }, 'web configuration reloaded');
+    this.#told(true);
+    return true;
+  }
+
+  #current(): WebConfig {
+    const { print, changedMs } = look(this.#files);
+    if (print !== this.#seen && Math.abs(Date.now() - changedMs) >= SETTLED_MS) this.reload();
+    return this.#config;
+  }
+
+  #impossible({ tls }: WebConfig): string[] {
+    if ((tls === undefined) === (this.#config.tls === undefined)) return [];
+    const what = tls === undefined ? 'off' : 'on';
+    return [`${this.#file}: tls_server_config: TLS can be switched ${what} by a restart only`];
+  }
+}
+
+/** Looks before it reads, so that no change in between is missed. `files`: those of the last time. */
+function readAndLook(file: string, files: readonly string[]) {
+  const { print } = look(files);
+  const read = readWebConfig(file);
+  if (read.files.join('\0') === files.join('\0')) return { read, print };
+  const again = look(read.files).print;
+  return { read: readWebConfig(file), print: again };
+}
+
+/** What tells one state of the files from another, and when the last of them changed. */
+function look(files: readonly string[]): { readonly print: string; readonly changedMs: number } {
+  let changedMs = 0;
+  const prints = files.map((file) => {
+    let stats: BigIntStats;
+    try {
+      stats = statSync(file, { bigint: true });
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code;
+    }
+    changedMs = Math.max(changedMs, Number(stats.ctimeMs));
+    // The time of change also tells of permissions, which may have been what was wrong.
+    return `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`;
+  });
+  return { print: prints.join('\n'), changedMs };
+}

@@ -1,0 +1,191 @@
+// Charts as all dashboards draw them: lines, single numbers, heatmaps, histories, the waterfall.
+
+import { PanelBuilder as BarChart } from '@grafana/grafana-foundation-sdk/barchart';
+import type { Builder } from '@grafana/grafana-foundation-sdk/cog';
+import {
+  AxisPlacement,
+  BigValueColorMode,
+  BigValueGraphMode,
+  GraphDrawStyle,
+  LegendDisplayMode,
+  LegendPlacement,
+  ReduceDataOptionsBuilder,
+  ScaleDistribution,
+  ScaleDistributionConfigBuilder,
+  SortOrder,
+  StackingConfigBuilder,
+  StackingMode,
+  TooltipDisplayMode,
+  VisibilityMode,
+  VizLegendOptionsBuilder,
+  VizOrientation,
+  VizTooltipOptionsBuilder,
+} from '@grafana/grafana-foundation-sdk/common';
+import {
+  FieldColorBuilder,
+  FieldColorModeId,
+  type Panel,
+  type Threshold,
+} from '@grafana/grafana-foundation-sdk/dashboard';
+import {
+  CellValuesBuilder,
+  PanelBuilder as Heatmap,
+  HeatmapColorMode,
+  HeatmapColorOptionsBuilder,
+  HeatmapColorScale,
+  HeatmapTooltipBuilder,
+  YAxisConfigBuilder,
+} from '@grafana/grafana-foundation-sdk/heatmap';
+import { PromQueryFormat } from '@grafana/grafana-foundation-sdk/prometheus';
+import { PanelBuilder as Stat } from '@grafana/grafana-foundation-sdk/stat';
+import { PanelBuilder as StatusHistory } from '@grafana/grafana-foundation-sdk/statushistory';
+import { PanelBuilder as TimeSeries } from '@grafana/grafana-foundation-sdk/timeseries';
+import { type Face, face, instant, overTime, type Query, thresholds } from './panel.ts';
+import { organize, sortedBy } from './tables.ts';
+export interface Lines extends Face {
+  readonly queries: readonly Query[];
+  readonly stacked?: true;
+  readonly logarithmic?: true;
+  /** Series of this name are drawn as a dashed line: a limit, not a measurement. */
+  readonly limit?: string;
+}
+
+/** Lines over time. */
+export function lines(spec: Lines): Builder<Panel> {
+  const panel = face(new TimeSeries(), spec)
+    .targets(spec.queries.map((query, index) => overTime(query, index)))
+    .min(0)
+    .drawStyle(GraphDrawStyle.Line)
+    .lineWidth(1)
+    .fillOpacity(spec.stacked ? 40 : 0)
+    .showPoints(VisibilityMode.Never)
+    .legend(legend())
+    .tooltip(
+      new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
+    );
+  if (spec.stacked) panel.stacking(new StackingConfigBuilder().mode(StackingMode.Normal));
+  if (spec.logarithmic)
+    panel.scaleDistribution(
+      new ScaleDistributionConfigBuilder().type(ScaleDistribution.Log).log(10),
+    );
+  if (spec.limit !== undefined)
+    panel.overrideByName(spec.limit, [
+      { id: 'custom.lineStyle', value: { fill: 'dash', dash: [10, 10] } },
+      { id: 'color', value: { mode: 'fixed', fixedColor: 'red' } },
+    ]);
+  return panel;
+}
+
+export interface Single extends Face {
+  readonly expr: string;
+  /** Below the first it is green. */
+  readonly thresholds: readonly Threshold[];
+}
+
+/** One number, coloured, with its past behind it. */
+export function single(spec: Single): Builder<Panel> {
+  return face(new Stat(), { height: 4, ...spec })
+    .targets([overTime({ expr: spec.expr }, 0)])
+    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
+    .colorMode(BigValueColorMode.Value)
+    .graphMode(BigValueGraphMode.Area)
+    .thresholds(thresholds(spec.thresholds));
+}
+
+export interface Heat extends Face {
+  /** Buckets of a histogram in both forms, or one series for each row. */
+  readonly of: { readonly native: string; readonly classic: string } | Query;
+}
+
+/** A colour for each cell of time and value. */
+export function heat(spec: Heat): Builder<Panel> {
+  const targets =
+    'expr' in spec.of
+      ? [overTime(spec.of, 0)]
+      : [
+          // Native histograms come as cells of their own; the format `heatmap` is for classic ones.
+          overTime({ expr: spec.of.native, exemplars: true }, 0),
+          overTime({ expr: spec.of.classic, legend: '{{le}}', exemplars: true }, 1).format(
+            PromQueryFormat.Heatmap,
+          ),
+        ];
+  const rows = 'expr' in spec.of;
+  return (
+    face(new Heatmap(), spec)
+      .targets(targets)
+      .calculate(false)
+      .color(
+        new HeatmapColorOptionsBuilder()
+          .mode(HeatmapColorMode.Scheme)
+          .scheme('Turbo')
+          .fill('dark-orange')
+          .scale(HeatmapColorScale.Exponential)
+          .exponent(0.5)
+          .steps(64)
+          .reverse(false),
+      )
+      .cellGap(0)
+      .yAxis(
+        new YAxisConfigBuilder()
+          .unit(rows ? 'none' : spec.unit)
+          .axisPlacement(AxisPlacement.Left)
+          .axisLabel(rows ? 'CPU' : ''),
+      )
+      // What a cell counts: a row's own value, or observations a second.
+      .cellValues(new CellValuesBuilder().unit(rows ? spec.unit : 'cps'))
+      .tooltip(
+        new HeatmapTooltipBuilder()
+          .mode(TooltipDisplayMode.Single)
+          .yHistogram(!rows)
+          .showColorScale(true),
+      )
+      .showLegend()
+  );
+}
+
+/** A row for each series, coloured over time. */
+export function history(spec: Face & { readonly query: Query }): Builder<Panel> {
+  return face(new StatusHistory(), spec)
+    .targets([overTime(spec.query, 0)])
+    .maxDataPoints(100)
+    .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.ContinuousGrYlRd))
+    .min(0)
+    .showValue(VisibilityMode.Never)
+    .rowHeight(0.9)
+    .legend(new VizLegendOptionsBuilder().showLegend(false).calcs([]));
+}
+
+/** Horizontal bars that begin where `start` says and are `length` long; a row a label. */
+export function waterfall(
+  spec: Face & { readonly label: string; readonly start: string; readonly length: string },
+): Builder<Panel> {
+  const columns = [
+    { name: spec.label },
+    { name: 'begins', expr: spec.start },
+    { name: 'takes', expr: spec.length },
+  ];
+  return face(new BarChart(), spec)
+    .targets([instant(spec.start, 0), instant(spec.length, 1)])
+    .transformations([{ id: 'merge', options: {} }, organize(columns), sortedBy(spec.label)])
+    .xField(spec.label)
+    .orientation(VizOrientation.Horizontal)
+    .stacking(StackingMode.Normal)
+    .showValue(VisibilityMode.Never)
+    .barWidth(0.8)
+    .fillOpacity(80)
+    .legend(new VizLegendOptionsBuilder().showLegend(false).calcs([]))
+    .tooltip(new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.None))
+    .overrideByName('begins', [
+      { id: 'color', value: { mode: 'fixed', fixedColor: 'transparent' } },
+      { id: 'custom.fillOpacity', value: 0 },
+      { id: 'custom.lineWidth', value: 0 },
+    ]);
+}
+
+function legend(): VizLegendOptionsBuilder {
+  return new VizLegendOptionsBuilder()
+    .showLegend(true)
+    .displayMode(LegendDisplayMode.List)
+    .placement(LegendPlacement.Bottom)
+    .calcs([]);
+}

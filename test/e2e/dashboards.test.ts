@@ -1,0 +1,312 @@
+// Every query of every dashboard, asked of a real Prometheus that has scraped a real agent under real
+// traffic, with native histograms and without. There is no Grafana here: how it draws is not tested.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { PROBES } from '../../src/probes/index.ts';
+import { DASHBOARD_NAMES, readDashboard } from '../../src/publish/dashboard_files.ts';
+import { Lab, RECEIVER } from '../kernel/lab.ts';
+import { parseText } from '../metrics/decode.ts';
+import {
+  type Feature,
+  type PrometheusServer,
+  startPrometheus,
+} from '../metrics/prometheus_server.ts';
+import {
+  DASHBOARD_FILES,
+  type DashboardFile,
+  EXAMPLES,
+  interpolated,
+  type PanelQuery,
+  panelsOf,
+  queriesOf,
+  variableQueriesOf,
+} from '../publish/dashboards.ts';
+import { promqlFacts } from '../publish/promql.ts';
+import { type AgentProcess, startAgent } from './agent_process.ts';
+import { sendOverLoopback } from './loopback.ts';
+import { scratch } from './scratch.ts';
+
+/**
+ * Panels that may be empty here, by dashboard and id: they are about a card's interrupts. Packets over
+ * loopback and veth come without, and no test may send to others. When somebody else's traffic made the
+ * card interrupt meanwhile, as this query tells, they must have data like all others.
+ */
+const CARD_INTERRUPTS = 'sum(rate(rxscope_interrupts_total{device!=""}[30s])) > 0';
+const CARD_SOFTIRQS =
+  'sum(histogram_count(rate(rxscope_irq_to_softirq_seconds[30s])) or rate(rxscope_irq_to_softirq_seconds_count[30s])) > 0';
+const MAY_BE_EMPTY: Readonly<Record<string, string>> = {
+  'rxscope-overview 60': CARD_SOFTIRQS,
+  'rxscope-path 102': CARD_SOFTIRQS,
+  'rxscope-path 103': CARD_SOFTIRQS,
+  'rxscope-cpus 16': CARD_INTERRUPTS,
+};
+
+/** What the traffic of this test must be seen in, as more than 0. */
+const BUSY = [
+  'rxscope-overview 14 A (Packets received)',
+  'rxscope-overview 15 A (Packets dropped)',
+  'rxscope-overview 16 A (Worst P99 / budget)',
+  'rxscope-overview 41 A (Drops by reason)',
+  'rxscope-path 13 A (Over budget)',
+  'rxscope-drops 11 A (Dropped)',
+  'rxscope-drops 16 A (Drops by device)',
+  'rxscope-cpus 21 A (NET_RX by CPU)',
+  'rxscope-cpus 31 A (Packets handled by CPU)',
+  'rxscope-agent 41 A (Events shown)',
+];
+
+/** What Prometheus itself adds to each target. */
+const OF_PROMETHEUS = [
+  'up',
+  'scrape_duration_seconds',
+  'scrape_samples_scraped',
+  'scrape_series_added',
+];
+const TARGET_LABELS = ['job', 'instance'];
+
+const JOB = 'agents of any name';
+const NOTE =
+  'no Grafana here: that every query runs and has data is tested, how it is drawn is not';
+
+/** Every probe on, each CPU apart, and budgets so low that there are outliers. */
+const CONFIG = `
+probes:
+${PROBES.map(({ id }) => `  ${id}: { enabled: true, budget: 1us }`).join('\n')}
+labels: { cpu: always }
+series_max: 20000
+bpf_stats: true
+`;
+
+const files = scratch();
+let lab: Lab;
+let agent: AgentProcess;
+beforeAll(async () => {
+  lab = new Lab();
+  agent = await startAgent(['--config.file', files.write('all.yaml', CONFIG)]);
+});
+afterAll(async () => {
+  await agent?.stop();
+  lab?.close();
+});
+
+describe.each([
+  ['with native histograms', ['native-histograms', 'exemplar-storage'], 'native'],
+  ['without native histograms', ['exemplar-storage'], 'classic'],
+] as const)('a Prometheus %s', (_, features, form) => {
+  const prometheus = prometheusUnderTraffic([...features]);
+
+  test.each(DASHBOARD_FILES.map((one) => [one.uid, one] as const))(
+    '%s: every query runs, and has data where there was traffic',
+    async (_uid, dashboard) => {
+      expect(await emptyQueries(dashboard)).toEqual([]);
+      console.log(`${dashboard.uid}: ${queriesOf(dashboard).length} queries, ${form}; ${NOTE}`);
+    },
+  );
+
+  test.each(DASHBOARD_NAMES)('%s has data in the form of its own, too', async (name) => {
+    const dashboard = readDashboard(name, { histograms: form }) as unknown as DashboardFile;
+    expect(await emptyQueries(dashboard)).toEqual([]);
+  });
+
+  test.each(BUSY)('%s shows more than nothing', async (place) => {
+    const query = DASHBOARD_FILES.flatMap(queriesOf).find((one) => one.place.startsWith(place));
+    const samples = await prometheus.server().query(prometheus.filled(query?.expr ?? ''));
+    const values = samples.map(({ value }) => Number(value[1]));
+    expect(Math.max(...values.filter((value) => !Number.isNaN(value)))).toBeGreaterThan(0);
+  });
+
+  test('outliers are there as exemplars for the panels that show dots', async () => {
+    const asked = DASHBOARD_FILES.flatMap(queriesOf).filter(({ target }) => target.exemplar);
+    const found = await Promise.all(
+      asked.map(async (query) => ({
+        place: query.place,
+        exemplars: await prometheus.server().exemplars(prometheus.filled(query.expr)),
+      })),
+    );
+    const shown = found.filter(({ exemplars }) => exemplars.length > 0);
+    expect(shown.length, 'not one panel has a dot').toBeGreaterThan(PROBES.length);
+  });
+
+  test('in the waterfall each stage begins where the packet has come so far', async () => {
+    // A scrape between its two queries may change one of them only.
+    await expect.poll(async () => (await waterfallBars()).size, { timeout: 10_000 }).toBe(6);
+    await expect
+      .poll(
+        async () => {
+          const bars = await waterfallBars();
+          const toSocket = bars.get('2 softirq_to_socket');
+          const received = bars.get('4 receive_to_socket');
+          if (toSocket === undefined || received === undefined) return 'no bars';
+          const socket = toSocket.begins + toSocket.takes;
+          return {
+            // Both end at the socket, unless the latter is so long that it would begin before 0.
+            together: received.begins === 0 || near(received.begins + received.takes, socket),
+            afterwards: near(bars.get('5 socket_to_read')?.begins, socket),
+            negative: [...bars.values()].filter(({ begins }) => begins < 0),
+          };
+        },
+        { timeout: 10_000 },
+      )
+      .toEqual({ together: true, afterwards: true, negative: [] });
+  });
+
+  async function waterfallBars(): Promise<Map<string, { begins: number; takes: number }>> {
+    const waterfall = DASHBOARD_FILES.flatMap(panelsOf).find(({ type }) => type === 'barchart');
+    const [begins = [], takes = []] = await Promise.all(
+      (waterfall?.targets ?? []).map(({ expr }) =>
+        prometheus.server().query(prometheus.filled(expr)),
+      ),
+    );
+    const numbers = new Map(begins.map(({ metric, value }) => [metric.stage, Number(value[1])]));
+    return new Map(
+      takes.map(({ metric: { stage = '' }, value }) => [
+        stage,
+        { begins: numbers.get(stage) ?? 0, takes: Number(value[1]) },
+      ]),
+    );
+  }
+
+  /** Queries without a number, less those that the exceptions allow. */
+  async function emptyQueries(dashboard: Pick<DashboardFile, 'uid' | 'panels'>): Promise<string[]> {
+    const empty: string[] = [];
+    for (const query of queriesOf(dashboard)) {
+      if (otherForm(query, form)) continue;
+      if (await prometheus.hasData(query.expr)) continue;
+      const allowed = Object.keys(MAY_BE_EMPTY).find((key) => query.place.startsWith(`${key} `));
+      const unless = allowed === undefined ? undefined : MAY_BE_EMPTY[allowed];
+      if (unless === undefined || (await prometheus.hasData(unless))) empty.push(query.place);
+      else console.log(`may be empty, the card was quiet: ${query.place}`);
+    }
+    return empty;
+  }
+});
+
+test('an agent that has died is shown as down, and not as idle', async () => {
+  const mortal = await startAgent();
+  const instance = new URL(mortal.url).host;
+  const prometheus = await startPrometheus(
+    [{ name: JOB, target: instance, path: '/metrics' }],
+    ['exemplar-storage'],
+  );
+  try {
+    await mortal.stop();
+    const values = { ...EXAMPLES, job: JOB, instance, __rate_interval: '4s' };
+    const shown = async (): Promise<[string, string][]> => {
+      const queries = DASHBOARD_FILES.filter(({ uid }) => uid === 'rxscope-overview');
+      const found: [string, string][] = [];
+      for (const { place, expr } of queries.flatMap(queriesOf)) {
+        const [first] = await prometheus.query(interpolated(expr, values));
+        if (first !== undefined) found.push([place, first.value[1]]);
+      }
+      return found;
+    };
+    // What it measured before is gone once the rates' window has passed.
+    await expect.poll(shown, { timeout: 30_000, interval: 500 }).toEqual([
+      ['rxscope-overview 11 A (Agents up)', '0'],
+      ['rxscope-overview 12 A (Agents down)', '1'],
+      ['rxscope-overview 51 A (Worst hosts)', '0'],
+    ]);
+  } finally {
+    await prometheus.stop();
+  }
+});
+
+test('queries ask only for metrics and labels that the agent has', async () => {
+  const known = labelsByMetric((await agent.scrape()).body);
+  const variables = DASHBOARD_FILES.flatMap(variableQueriesOf);
+  expect(variables.length).toBeGreaterThan(2 * DASHBOARD_FILES.length);
+  const asked = [...DASHBOARD_FILES.flatMap(queriesOf), ...variables];
+  const wrong = asked.flatMap(({ place, expr }) => {
+    const { selections, labels, made } = promqlFacts(interpolated(expr, EXAMPLES));
+    const allowed = new Set([...TARGET_LABELS, ...made, 'le']);
+    const unknown: string[] = [];
+    for (const { metric, matchers } of selections) {
+      const own = known.get(metric);
+      if (own === undefined) unknown.push(metric);
+      for (const label of own ?? []) allowed.add(label);
+      const ofMetric = [...TARGET_LABELS, ...(own ?? [])];
+      unknown.push(
+        ...matchers.filter((one) => !ofMetric.includes(one)).map((one) => `${metric}{${one}}`),
+      );
+    }
+    unknown.push(...labels.filter((label) => !allowed.has(label)).map((one) => `by (${one})`));
+    return unknown.map((one) => `${place}: ${one}`);
+  });
+  expect(wrong).toEqual([]);
+});
+
+/** Labels of each series' name; native histograms go by the name without an end. */
+function labelsByMetric(body: Uint8Array): Map<string, Set<string>> {
+  const found = new Map(OF_PROMETHEUS.map((name) => [name, new Set<string>()]));
+  const { series, types } = parseText(body, 'text');
+  for (const key of series.keys()) {
+    const [name, pairs] = JSON.parse(key) as [string, [string, string][]];
+    const base = name.replace(/_(bucket|sum|count)$/, '');
+    for (const one of types.get(base) === 'histogram' ? [name, base] : [name]) {
+      const labels = found.get(one) ?? new Set();
+      for (const [label] of pairs) labels.add(label);
+      found.set(one, labels);
+    }
+  }
+  return found;
+}
+
+function near(a: number | undefined, b: number): boolean {
+  return a !== undefined && Math.abs(a - b) < 1e-9;
+}
+
+/** A heatmap has two queries, of which only that of the form at hand brings data. */
+function otherForm({ expr }: PanelQuery, form: 'native' | 'classic'): boolean {
+  const lines = expr.split('\n');
+  return lines.length === 1 && expr.endsWith(form === 'native' ? ' # classic' : ' # native');
+}
+
+/** One Prometheus, after traffic of all kinds, for the tests of the describe around it. */
+function prometheusUnderTraffic(features: readonly Feature[]) {
+  let started: PrometheusServer | undefined;
+  const instance = (): string => new URL(agent.url).host;
+
+  beforeAll(async () => {
+    started = await startPrometheus(
+      [{ name: JOB, target: instance(), path: '/metrics' }],
+      features,
+    );
+    // Rates need several scrapes, which come each second, with traffic between them.
+    for (let second = 0; second < 6; second++) await traffic();
+  });
+  afterAll(() => started?.stop());
+
+  const server = (): PrometheusServer => {
+    if (started === undefined) throw new Error('Prometheus has not been started');
+    return started;
+  };
+  const filled = (expr: string): string =>
+    interpolated(expr, { ...EXAMPLES, job: JOB, instance: instance() });
+  return {
+    server,
+    filled,
+    /** Whether the query yields a number; what is not a number is what Grafana shows nothing of. */
+    hasData: async (expr: string): Promise<boolean> => {
+      const samples = await server().query(filled(expr));
+      return samples.some(({ value }) => value[1] !== 'NaN');
+    },
+  };
+}
+
+/** About a second of datagrams and segments, over loopback and over veth. */
+async function traffic(): Promise<void> {
+  await sendOverLoopback(1009);
+  for (const protocol of ['udp', 'tcp'] as const) {
+    const receiver = lab.receive(protocol, RECEIVER, 5401, 503);
+    await receiver.ready;
+    await lab.send(protocol, RECEIVER, 5401, 503, { 'gap-us': 500 });
+    await receiver.result;
+  }
+  // Nobody listens there: drops with a reason.
+  lab.exec(
+    lab.sender,
+    'bash',
+    '-c',
+    `for i in {1..101}; do echo > /dev/udp/${RECEIVER}/5999; done || :`,
+  );
+}
