@@ -1,11 +1,12 @@
-// A vitest reporter that writes the counts and the reasons of skipped tests for test.mjs.
+// A vitest reporter that writes, for test.mjs, the counts, the reasons of skipped tests, and what passed at
+// its second run only.
 // vitest's JSON reporter has neither the reasons nor the files that failed to load.
 
 import { writeFileSync } from 'node:fs';
 
 export default class Tally {
   onTestRunEnd(modules, unhandledErrors) {
-    const tally = { passed: 0, failed: unhandledErrors.length, skipped: [] };
+    const tally = { passed: 0, failed: unhandledErrors.length, skipped: [], secondRun: [] };
     for (const module of modules) {
       // A file that could not be loaded, or whose hook failed, holds no failed test of its own.
       const failedBefore = tally.failed;
@@ -17,11 +18,15 @@ export default class Tally {
 }
 
 function count(tally, module, test) {
-  const { state, note } = test.result();
-  if (state === 'passed') tally.passed += 1;
-  else if (state === 'failed') tally.failed += 1;
+  const { state, note, errors } = test.result();
+  const name = `${module.relativeModuleId} > ${test.fullName}`;
+  if (state === 'passed') {
+    tally.passed += 1;
+    if (test.diagnostic()?.flaky) {
+      tally.secondRun.push({ name, found: errors?.[0]?.message ?? 'no message' });
+    }
+  } else if (state === 'failed') tally.failed += 1;
   else {
-    const name = `${module.relativeModuleId} > ${test.fullName}`;
     const unnamed = module.state() === 'failed' ? 'a hook before it failed' : 'no reason given';
     tally.skipped.push({ name, reason: note ?? unnamed });
   }

@@ -38,7 +38,10 @@ function conclude(code, tally) {
     console.error('vitest ended before it had run the tests: see above.');
     return code === 0 ? 1 : code;
   }
-  const { passed, failed, skipped } = tally;
+  const { passed, failed, skipped, secondRun } = tally;
+  for (const { name, found } of secondRun) {
+    console.log(`passed at the second run: ${name}: at the first, ${found.split('\n')[0]}`);
+  }
   for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason}`);
   // CI has everything that a test may ask for: what is skipped there is not tested anywhere.
   const forbidden = process.env.CI === 'true' && skipped.length > 0;
