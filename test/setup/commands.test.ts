@@ -136,6 +136,22 @@ describe('npm test', () => {
     expect(lastLine(stdout)).toBe('2 passed, 0 failed, 1 skipped');
   });
 
+  test('runs what failed once more, and tells what passed only then', async () => {
+    copy.write(
+      'test/noisy.test.ts',
+      `import { test } from 'vitest'; let runs = 0;
+       test('busy', () => { if (++runs === 1) throw new Error('3 of 5 packets'); });`,
+    );
+    copy.write('test/bad.test.ts', failing);
+    const { code, stdout } = await runTests();
+    expect(code).toBe(1);
+    expect(stdout).toContain(
+      'passed at the second run: test/noisy.test.ts > busy: at the first, 3 of 5 packets\n',
+    );
+    expect(stdout).not.toContain('second run: test/bad.test.ts');
+    expect(lastLine(stdout)).toBe('1 passed, 1 failed, 0 skipped');
+  });
+
   test('hands its arguments to vitest', async () => {
     copy.write('test/good.test.ts', passing);
     copy.write('test/bad.test.ts', failing);
