@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ENABLED } from '../e2e/catalogue.ts';
+import { freePort } from '../e2e/free_port.ts';
 import { Numbers } from '../e2e/numbers.ts';
 import { scratch } from '../e2e/scratch.ts';
 import { parseText } from '../metrics/decode.ts';
@@ -30,8 +31,7 @@ const BUILDAH = ['buildah', '--root', join(CACHE, 'storage'), '--runroot', join(
 const SECCOMP = '/usr/share/containers/seccomp.json';
 
 /** Of an agent that starts, on a busy machine. */
-const START_MS_MAX = 30_000;
-const PORT = 10_797;
+const START_MS_MAX = 60_000;
 
 interface Image {
   /** A shell's command that prints, or makes and prints, the root folder in a mount namespace. */
@@ -41,7 +41,9 @@ interface Image {
 }
 
 let image: Image;
-beforeAll(() => {
+let port: number;
+beforeAll(async () => {
+  port = await freePort();
   image = process.env.RXSCOPE_DEPLOY === 'all' ? builtImage() : cleanRoot();
 }, 900_000);
 afterAll(() => image?.close());
@@ -143,8 +145,7 @@ test('without the mount of /proc/interrupts it says that it is hidden, and measu
     expect(agent.stderr).toContain('hidden by a container runtime');
     expect(numbers.find('rxscope_probe_up').every(({ value }) => value === 1)).toBe(true);
   } finally {
-    agent.kill();
-    await agent.ended;
+    await agent.kill();
   }
 });
 
@@ -160,7 +161,7 @@ class Container {
     this.#id = `rxscope-${process.pid}-${name}`;
     const folder = join(files.folder, name);
     mkdirSync(folder);
-    const container = containerOf(kustomize, { address: '127.0.0.1', port: PORT });
+    const container = containerOf(kustomize, { address: '127.0.0.1', port });
     const config = ociConfig(container, image.entrypoint, SECCOMP, folder, env);
     writeFileSync(join(folder, 'config.json'), JSON.stringify(config, null, 2));
     // Its mounts are in a namespace of their own, and go with it.
@@ -200,7 +201,7 @@ class Container {
   }
 
   async scrape(): Promise<Numbers> {
-    const answer = await fetch(`http://127.0.0.1:${PORT}/metrics`);
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
     return new Numbers(parseText(new Uint8Array(await answer.arrayBuffer()), 'text').series);
   }
 
@@ -214,7 +215,15 @@ class Container {
     execFileSync(program, words);
   }
 
-  kill(): void {
-    if (this.#child.exitCode === null) this.signal('KILL');
+  /** Resolves when it is gone, and its port free again. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    try {
+      this.signal('KILL');
+    } catch {
+      // Not there yet, or no more: crun or its shell is.
+      this.#child.kill('SIGKILL');
+    }
+    await this.ended;
   }
 }

@@ -22,7 +22,7 @@ beforeAll(async () => {
   deb = buildPackage(files.folder);
   machine = await Machine.start('sleep');
   machine.copy(deb, '/tmp/rxscope.deb');
-}, 300_000);
+}, 900_000);
 afterAll(() => machine?.close());
 
 test('the same sources make the same files, byte for byte', () => {

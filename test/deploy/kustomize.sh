@@ -44,7 +44,7 @@ download() {
   options=(-q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt/sources"
     -o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status"
     -o Dir::Cache::archives="$apt/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
-    -o Acquire::Languages=none -o APT::Sandbox::User=root -o Debug::NoLocking=true)
+    -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User=root -o Debug::NoLocking=true)
   apt-get "${options[@]}" update
   apt-get "${options[@]}" download kustomize
 }

@@ -154,8 +154,12 @@ export class Machine {
   }
 
   readonly #kill = (): void => {
-    if (this.#init > 0) process.kill(this.#init, 'SIGKILL');
-    else this.#child.kill('SIGKILL');
+    try {
+      if (this.#init > 0) process.kill(this.#init, 'SIGKILL');
+      else this.#child.kill('SIGKILL');
+    } catch {
+      // Process 1 has ended by itself.
+    }
     this.#init = 0;
   };
 

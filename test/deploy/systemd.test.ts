@@ -54,7 +54,7 @@ describe('under a real systemd', () => {
     await machine.must('dpkg', '--install', '/tmp/rxscope.deb');
     const version = await machine.must('systemctl', '--version');
     console.log(`process 1 is ${version.split('\n')[0]}`);
-  }, 300_000);
+  }, 900_000);
   afterAll(() => machine?.close());
 
   test('its own systemd-analyze has nothing against the unit, either', async () => {
@@ -127,13 +127,14 @@ describe('under a real systemd', () => {
   });
 
   test('an agent that no longer answers is killed and started again, and not before', async () => {
-    await override(machine, 'WatchdogSec=3s\nRestartSec=0');
+    // A busy machine may stop a healthy agent for a second or two.
+    await override(machine, 'WatchdogSec=6s\nRestartSec=0');
     await machine.must('systemctl', 'restart', 'rxscope');
     const first = await mainPid(machine);
     // It lives on by what it says: systemd has heard it long after the limit.
     const since = await lastHeard(machine);
     await vi.waitFor(
-      async () => expect(await lastHeard(machine)).toBeGreaterThan(since + 6e6),
+      async () => expect(await lastHeard(machine)).toBeGreaterThan(since + 9e6),
       SOON,
     );
     expect(await show(machine, 'NRestarts', 'MainPID')).toEqual({

@@ -3,9 +3,9 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseText } from '../metrics/decode.ts';
+import { freePort } from './free_port.ts';
 import { heldBpf } from './held_bpf.ts';
 import { Numbers } from './numbers.ts';
 
@@ -128,14 +128,4 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
   const closed = once(child, 'close');
   child.kill(signal);
   await closed;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

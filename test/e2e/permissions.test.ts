@@ -241,7 +241,12 @@ test('`rxscope record` needs no more than CAP_BPF and CAP_PERFMON, every observa
 function capabilitiesOf(agent: AgentProcess): string[] {
   const folder = `/proc/${agent.pid}/task`;
   const sets = readdirSync(folder).flatMap((tid) => {
-    const status = readFileSync(`${folder}/${tid}/status`, 'utf8');
+    let status = '';
+    try {
+      status = readFileSync(`${folder}/${tid}/status`, 'utf8');
+    } catch {
+      // The thread ended since it was listed.
+    }
     return [...status.matchAll(/^Cap(?:Prm|Eff|Amb|Inh):\s*0*(\w+)$/gm)].map(
       ([, set]) => set ?? '',
     );

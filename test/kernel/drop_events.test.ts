@@ -27,6 +27,8 @@ afterAll(() => {
 
 /** A veth pair between the receiver's namespace and the agent's own; its ifindex here. */
 function addDevice(): number {
+  // One that a test has left behind.
+  removeDevice();
   run('ip', 'link', 'add', DEVICE, 'type', 'veth', 'peer', 'name', 've', 'netns', lab.receiver);
   run('ip', 'addr', 'add', `${OWN}/24`, 'dev', DEVICE);
   run('ip', 'link', 'set', DEVICE, 'up');

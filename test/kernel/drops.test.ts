@@ -8,7 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSoftnet } from '../../src/host/softnet.ts';
 import { booksOf, observedOf } from './books.ts';
-import { type Dropped, droppedFor, firewall, measureDrops, printDrops } from './drops.ts';
+import {
+  type Dropped,
+  droppedFor,
+  emptyTable,
+  firewall,
+  measureDrops,
+  printDrops,
+} from './drops.ts';
 import { Lab, RECEIVER, RECEIVER_V6, withSysctl } from './lab.ts';
 
 let lab: Lab;
@@ -177,7 +184,7 @@ test('fragments whose last one never comes: FRAG_REASM_TIMEOUT, each of them', a
   const n = 53;
   const [chain, rule] = ['{ type filter hook prerouting priority -450; }', '@nh,50,1 == 0'];
   lab.exec(lab.receiver, 'sh', '-c', 'echo 1 >/proc/sys/net/ipv4/ipfrag_time');
-  lab.exec(lab.receiver, 'nft', 'add table ip last');
+  emptyTable(lab, lab.receiver, 'ip', 'last');
   lab.exec(lab.receiver, 'nft', `add chain ip last c ${chain}`);
   lab.exec(lab.receiver, 'nft', `add rule ip last c ${rule} @nh,51,13 != 0 counter drop`);
   const failures = (): number => lab.counter('Ip', 'ReasmFails');
@@ -219,7 +226,7 @@ describe('a listen queue that nobody empties', () => {
       await clients.connect(HELD - 1);
       // Two more get as far as the last acknowledgement, for one place.
       const [chain, rule] = ['{ type filter hook input priority 0; }', 'tcp dport 5610'];
-      lab.exec(lab.receiver, 'nft', 'add table ip acks');
+      emptyTable(lab, lab.receiver, 'ip', 'acks');
       lab.exec(lab.receiver, 'nft', `add chain ip acks c ${chain}`);
       lab.exec(
         lab.receiver,

@@ -82,6 +82,11 @@ export function reasonNumber(name: string): number {
   return number;
 }
 
+/** Makes a table of nftables with nothing in it, also where a test that failed has left one. */
+export function emptyTable(lab: Lab, namespace: string, ...table: string[]): void {
+  for (const verb of ['add', 'delete', 'add']) lab.exec(namespace, 'nft', verb, 'table', ...table);
+}
+
 /**
  * Drops UDP datagrams to a port at one hook of the firewall (nftables) in a namespace. Returns what
  * tells how many the rule has dropped.
@@ -95,7 +100,7 @@ export function firewall(
 ): () => number {
   const nft = (...words: string[]): string => lab.exec(namespace, 'nft', ...words);
   const table = [family, `${hook}${port}`];
-  nft('add', 'table', ...table);
+  emptyTable(lab, namespace, ...table);
   nft('add', 'chain', ...table, 'c', `{ type filter hook ${hook} priority 0; }`);
   nft('add', 'rule', ...table, 'c', 'udp', 'dport', `${port}`, 'counter', 'drop');
   return () => Number(/packets (\d+)/.exec(nft('list', 'table', ...table))?.[1]);
@@ -108,6 +113,8 @@ export function firewall(
 export function fullQueue(lab: Lab, namespace: string, device: string): () => number {
   const tc = (...words: string[]): string => lab.exec(namespace, 'tc', ...words);
   const shape = ['rate', '1kbit', 'burst', '2000', 'limit', '2000'];
-  tc('qdisc', 'add', 'dev', device, 'root', 'tbf', ...shape);
+  // `replace`: one that a test has left behind goes, with its counts.
+  tc('qdisc', 'replace', 'dev', device, 'root', 'pfifo');
+  tc('qdisc', 'replace', 'dev', device, 'root', 'tbf', ...shape);
   return () => Number(/dropped (\d+)/.exec(tc('-s', 'qdisc', 'show', 'dev', device))?.[1]);
 }

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type Dropped,
   droppedFor,
+  emptyTable,
   firewall,
   fullQueue,
   measureDrops,
@@ -111,7 +112,7 @@ describe.each([
 
   test('a firewall drops ARP requests, which no socket owns and no link header marks', async () => {
     const nft = (words: string): string => lab.exec(lab.sender, 'nft', words);
-    nft('add table arp none');
+    emptyTable(lab, lab.sender, 'arp', 'none');
     nft('add chain arp none c { type filter hook output priority 0; }');
     nft('add rule arp none c counter drop');
     const byRule = (): number => Number(/packets (\d+)/.exec(nft('list table arp none'))?.[1]);

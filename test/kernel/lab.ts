@@ -131,16 +131,17 @@ export class Lab {
       `${count}`,
       ...words(options),
     ]);
-    let announced = (): void => {};
-    const ready = new Promise<void>((resolve) => {
-      announced = resolve;
-    });
-    child.stdout?.once('data', () => announced());
     const result = finished(child).then((output) => {
       const lines = output.trim().split('\n');
       const { received, bytes } = JSON.parse(lines.at(-1) ?? '{}') as Received;
       return { received, bytes, delays_ns: lines.slice(1, -1).map(Number) };
     });
+    const ready = new Promise<void>((resolve, reject) => {
+      child.stdout?.once('data', () => resolve());
+      result.catch(reject);
+    });
+    // A test that fails awaits neither any more: its second run must not fail by the end of this one.
+    for (const promise of [ready, result]) promise.catch(() => {});
     return { ready, result, child };
   }
 

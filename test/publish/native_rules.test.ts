@@ -194,7 +194,8 @@ describe.each(SETTINGS)('$title', ({ title, quantileOf, alerts }) => {
   });
 
   test('what is over its budget fires, and nothing else', async () => {
-    expect(await firing()).toEqual(alerts);
+    // A scrape that comes late on a busy machine may end one for a moment.
+    await expect.poll(firing, { timeout: 30_000, interval: 500 }).toEqual(alerts);
   });
 });
 

@@ -52,6 +52,16 @@ export function held() {
   return { descriptors: descriptors.length, mappings: mappings.length };
 }
 
+/** A thread's /proc status, or undefined when it ended after the folder was listed. */
+export function statusOf(tid) {
+  try {
+    return readFileSync(`/proc/self/task/${tid}/status`, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
+    throw error;
+  }
+}
+
 export async function until(condition) {
   while (!condition()) await nextTurn();
 }

@@ -4,11 +4,11 @@
 
 import { execFileSync } from 'node:child_process';
 import { pbkdf2 } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import inspector from 'node:inspector';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { addon, tell } from './common.mjs';
+import { addon, statusOf, tell } from './common.mjs';
 
 const keeps = process.argv.slice(2);
 
@@ -26,9 +26,10 @@ function standing(status) {
 }
 
 function allThreads() {
-  return readdirSync('/proc/self/task').map((tid) =>
-    standing(readFileSync(`/proc/self/task/${tid}/status`, 'utf8')),
-  );
+  return readdirSync('/proc/self/task').flatMap((tid) => {
+    const status = statusOf(tid);
+    return status === undefined ? [] : [standing(status)];
+  });
 }
 
 async function startWorker() {

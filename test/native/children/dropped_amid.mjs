@@ -1,9 +1,9 @@
 // Drops capabilities while threads come and go, and tells how many threads have any left.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { addon, tell } from './common.mjs';
+import { addon, statusOf, tell } from './common.mjs';
 
 const AT_ONCE = 5;
 const SETS = ['39,38,21', '39,38', '39', ''];
@@ -24,16 +24,6 @@ function someLeft(mask) {
     const permitted = /^CapPrm:\s*(\w+)$/m.exec(status)?.[1] ?? 'ff';
     return (BigInt(`0x${permitted}`) & ~mask) !== 0n;
   }).length;
-}
-
-/** A thread's status, or undefined when it ended after the folder was listed. */
-function statusOf(tid) {
-  try {
-    return readFileSync(`/proc/self/task/${tid}/status`, 'utf8');
-  } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ESRCH') return undefined;
-    throw error;
-  }
 }
 
 for (let i = 0; i < AT_ONCE; i++) startWorker();
