@@ -1,7 +1,5 @@
 // `rxscope dashboards`: the Grafana dashboards that come along, adapted, on stdout or as files.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { alternatives, ConfigError, gotExpected } from '../config/problem.ts';
 import { didYouMean } from '../config/suggest.ts';
@@ -13,6 +11,7 @@ import {
 } from '../publish/dashboard_files.ts';
 import { HISTOGRAMS, type Histograms, STANDARD_OPTIONS } from '../publish/rules/options.ts';
 import { type CliContext, examples } from './command.ts';
+import { writeFiles } from './output_files.ts';
 
 interface DashboardsFlags {
   readonly out?: string;
@@ -44,12 +43,10 @@ export function dashboardsCommand({ io }: CliContext): Command {
         io.out(json(name === undefined ? all : all[0]));
         return;
       }
-      mkdirSync(given.out, { recursive: true });
-      for (const one of names) {
-        const file = join(given.out, fileNameOf(one));
-        writeFileSync(file, json(readDashboard(one, options)));
-        io.out(`${file}\n`);
-      }
+      const files = names.map(
+        (one) => [fileNameOf(one), json(readDashboard(one, options))] as const,
+      );
+      writeFiles(given.out, files, io.out);
     });
 }
 

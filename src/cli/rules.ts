@@ -1,8 +1,6 @@
 // `rxscope rules`: recording and alerting rules for Prometheus. Only its options; the rules are made in
 // src/publish/rules. No agent is asked: thresholds on latency come from the agents' metrics themselves.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { alternatives, ConfigError, gotExpected } from '../config/problem.ts';
 import { didYouMean } from '../config/suggest.ts';
@@ -20,6 +18,7 @@ import {
   WINDOW_MIN_MS,
 } from '../publish/rules/options.ts';
 import { type CliContext, examples } from './command.ts';
+import { writeFiles } from './output_files.ts';
 
 /** Thresholds are here, too, by commander's name: camel case of the flag. */
 interface RulesFlags extends Readonly<Record<string, unknown>> {
@@ -66,7 +65,7 @@ export function rulesCommand({ io }: CliContext): Command {
   return command.addHelpText('after', EXAMPLES).action((flags: RulesFlags) => {
     const options = optionsOf(flags);
     if (flags.out === undefined) io.out(rulesYaml(options));
-    else writeAll(flags.out, ruleFiles(options), io.out);
+    else writeFiles(flags.out, ruleFiles(options), io.out);
   });
 }
 
@@ -76,19 +75,6 @@ const EXAMPLES = examples([
   ['rxscope rules --job net --drops-warning 0.001', 'for another job, with another threshold'],
   ['rxscope rules --window 15s', 'all times at a twentieth, to try the alerts'],
 ]);
-
-function writeAll(
-  folder: string,
-  files: ReadonlyMap<string, string>,
-  out: (text: string) => void,
-): void {
-  mkdirSync(folder, { recursive: true });
-  for (const [name, text] of files) {
-    const path = join(folder, name);
-    writeFileSync(path, text);
-    out(`${path}\n`);
-  }
-}
 
 /** Throws a ConfigError with all that is wrong. */
 function optionsOf(flags: RulesFlags): RuleOptions {

@@ -60,9 +60,3 @@ test.each([
   const { code, out, err } = await cli(['dashboards', ...words]);
   expect({ code, out, err }).toEqual({ code: 2, out: '', err: `${message}\n` });
 });
-
-test('a folder that cannot be written to is a failure that says so', async () => {
-  const { code, err } = await cli(['dashboards', '--out', '/dev/null/here']);
-  expect(code).toBe(1);
-  expect(err).toMatch(/^rxscope: ENOTDIR.*\/dev\/null\/here/);
-});

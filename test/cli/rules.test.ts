@@ -109,10 +109,4 @@ describe('is refused', () => {
   ])('$title', async ({ argv, err }) => {
     expect(await cli(['rules', ...argv])).toMatchObject({ code: 2, out: '', err });
   });
-
-  test('a folder that is a file', async () => {
-    const { code, err } = await cli(['rules', '--out', 'package.json']);
-    expect(code).toBe(1);
-    expect(err).toBe("rxscope: EEXIST: file already exists, mkdir 'package.json'\n");
-  });
 });
