@@ -34,6 +34,10 @@
     squeezesMax: '10',
     // share of events (outliers, drops) that may be lost
     eventsLostMax: '0.5',
+    // days before the agent’s certificate expires: warning below it
+    certificateWarningDays: '14',
+    // the same: critical below it
+    certificateCriticalDays: '3',
     // share of one CPU that the programs, or the agent’s process, may take
     costMax: '0.1',
   },
@@ -342,6 +346,32 @@
               summary: 'The cap on series was reached, and label sets are summed.',
               description: '{{ $value | humanize }} label sets of {{ $labels.instance }} have no series of their own: they are summed under (other).',
               runbook_url: '%(rxscopeRunbookUrl)s#rxscopeseriesdropped' % values,
+            },
+          },
+          {
+            alert: 'RxscopeCertificateExpires',
+            expr: 'rxscope_web_certificate_expiry_timestamp_seconds{%(rxscopeSelector)s} - time() < %(certificateWarningDays)s * 86400' % values,
+            'for': '%(time_15m)s' % values,
+            labels: {
+              severity: 'warning',
+            },
+            annotations: {
+              summary: 'The certificate of an rxscope agent is about to expire.',
+              description: 'The TLS certificate of rxscope at {{ $labels.instance }} expires in {{ $value | humanizeDuration }}; from then on Prometheus refuses to scrape it.',
+              runbook_url: '%(rxscopeRunbookUrl)s#rxscopecertificateexpires' % values,
+            },
+          },
+          {
+            alert: 'RxscopeCertificateExpires',
+            expr: 'rxscope_web_certificate_expiry_timestamp_seconds{%(rxscopeSelector)s} - time() < %(certificateCriticalDays)s * 86400' % values,
+            'for': '%(time_15m)s' % values,
+            labels: {
+              severity: 'critical',
+            },
+            annotations: {
+              summary: 'The certificate of an rxscope agent is about to expire.',
+              description: 'The TLS certificate of rxscope at {{ $labels.instance }} expires in {{ $value | humanizeDuration }}; from then on Prometheus refuses to scrape it.',
+              runbook_url: '%(rxscopeRunbookUrl)s#rxscopecertificateexpires' % values,
             },
           },
           {

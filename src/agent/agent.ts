@@ -32,6 +32,7 @@ export class Agent implements ServeSource {
   #statuses: readonly ProbeStatus[] = [];
   #reloadSucceeded = true;
   #webReloadSucceeded = true;
+  #certificateExpiresAt: () => number | undefined = () => undefined;
   #ready = false;
 
   constructor(config: Config, log: Logger) {
@@ -167,6 +168,11 @@ export class Agent implements ServeSource {
     this.#webReloadSucceeded = taken;
   }
 
+  /** `of` is asked at each gather; undefined without TLS. */
+  showCertificateExpiry(of: () => number | undefined): void {
+    this.#certificateExpiresAt = of;
+  }
+
   gather(): Promise<Snapshot> {
     const enabled = this.enabledProbes();
     return this.#gatherer.gather({
@@ -176,6 +182,7 @@ export class Agent implements ServeSource {
       onlyScripts: this.#onlyScripts(),
       statistics: this.#statistics !== undefined,
       reloadSucceeded: this.#reloadSucceeded && this.#webReloadSucceeded,
+      certificateExpiresAt: this.#certificateExpiresAt(),
       exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
     });
   }

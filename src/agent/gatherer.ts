@@ -38,6 +38,7 @@ export interface Sources {
   /** The kernel counts what the programs cost. */
   readonly statistics: boolean;
   readonly reloadSucceeded: boolean;
+  readonly certificateExpiresAt: number | undefined;
   exemplars(probe: string, labels: Labels): readonly Exemplar[];
 }
 
@@ -119,6 +120,7 @@ export class Gatherer {
       reading,
       collectors: collectors.runs,
       reloadSucceeded: sources.reloadSucceeded,
+      certificateExpiresAt: sources.certificateExpiresAt,
       build: {
         version: VERSION,
         revision: REVISION,

@@ -29,6 +29,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     agent.webReloaded(taken);
     if (taken) warnOfOpenAddress(config, web.rules, log);
   });
+  agent.showCertificateExpiry(() => web?.rules.tls?.expiresAt);
   const app = buildApp(agent, {
     requestsInFlightMax: config.web.requests_in_flight_max,
     logger: log,

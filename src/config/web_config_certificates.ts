@@ -27,6 +27,11 @@ export function checkPair(cert: Buffer | undefined, key: Buffer | undefined, sai
   return fits;
 }
 
+/** In seconds since 1970. One that leads to an authority counts as the server's own: clients need both. */
+export function firstExpiry(cert: Buffer): number {
+  return Math.min(...certificatesIn(cert).map(({ validTo }) => Date.parse(validTo))) / 1000;
+}
+
 /** True also when there are none. */
 export function checkAuthorities(ca: Buffer | undefined, said: Said): boolean {
   if (ca === undefined) return true;

@@ -6,7 +6,12 @@ import { dirname, resolve } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
 import { readBounded, readSettingsFile } from './file.ts';
 import { BCRYPT_HASH, checkWebSettings, type TlsSettings, type WebSettings } from './web_config.ts';
-import { checkAuthorities, checkContext, checkPair } from './web_config_certificates.ts';
+import {
+  checkAuthorities,
+  checkContext,
+  checkPair,
+  firstExpiry,
+} from './web_config_certificates.ts';
 import { CIPHER_SUITES, CLIENT_AUTH, CURVES, TLS_VERSIONS } from './web_config_names.ts';
 
 export interface WebConfig {
@@ -25,6 +30,8 @@ export interface WebTls {
   readonly clients: (typeof CLIENT_AUTH)[keyof typeof CLIENT_AUTH];
   /** Of a client's certificate; undefined: any name will do. */
   readonly allowedSans: readonly string[] | undefined;
+  /** The first of the certificates in cert_file, in seconds since 1970. */
+  readonly expiresAt: number;
 }
 
 export type WebConfigRead = {
@@ -116,7 +123,8 @@ function tlsOf(tls: TlsSettings, folder: string, findings: Findings): WebTls | u
   };
   if (pairIsGood && authoritiesAreGood && rangeIsGood) checkContext(context, add);
   const clients = CLIENT_AUTH[tls.client_auth_type ?? 'NoClientCert'];
-  return { context, clients, allowedSans: tls.client_allowed_sans };
+  const expiresAt = cert === undefined ? 0 : firstExpiry(cert);
+  return { context, clients, allowedSans: tls.client_allowed_sans, expiresAt };
 }
 
 interface Said {

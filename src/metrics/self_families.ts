@@ -40,6 +40,8 @@ export interface SelfInput {
   readonly reading: Reading | undefined;
   readonly collectors: readonly CollectorRun[];
   readonly reloadSucceeded: boolean;
+  /** Of the certificate that is shown to clients, in seconds since 1970; present with TLS. */
+  readonly certificateExpiresAt?: number | undefined;
   readonly build: {
     readonly version: string;
     readonly revision: string;
@@ -121,6 +123,13 @@ export function selfFamilies(input: SelfInput): Family[] {
       samples: [{ labels: { ...input.build }, value: 1 }],
     },
   ];
+  if (input.certificateExpiresAt !== undefined)
+    families.push({
+      type: 'gauge',
+      name: 'rxscope_web_certificate_expiry_timestamp_seconds',
+      help: 'When the first of the certificates in cert_file expires, as seconds since 1970.',
+      samples: [{ labels: {}, value: input.certificateExpiresAt }],
+    });
   if (input.programs !== undefined)
     families.push(...programFamilies(input.programs, input.programShare ?? 0));
   return families;

@@ -2,6 +2,8 @@
 // judges the same files; where the verdicts differ, the row says why.
 
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readWebConfig, type WebConfig } from '../../src/config/web_config_file.ts';
@@ -80,6 +82,22 @@ test('paths are those from the file, and what they lead to is in the result', ()
   expect(config.tls?.context.cert?.toString()).toContain('BEGIN CERTIFICATE');
   expect(config.tls?.clients).toEqual({ asked: true, required: false, verified: true });
   expect(config.warnings).toEqual([]);
+});
+
+test('it is known when the first certificate of the chain expires', () => {
+  const own = readFileSync(pki.path('server.pem'), 'utf8');
+  pki.issue('short', { days: 1 });
+  const short = readFileSync(pki.path('short.pem'), 'utf8');
+  const expiresAt = (chain: string): number | undefined => {
+    pki.write('chain.pem', chain);
+    const yaml = 'tls_server_config: { cert_file: chain.pem, key_file: server.key }\n';
+    const read = readWebConfig(pki.write('web.yml', yaml));
+    return 'config' in read ? read.config.tls?.expiresAt : undefined;
+  };
+  const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo) / 1000;
+  expect(expiresAt(own)).toBe(endOf(own));
+  expect(expiresAt(own + short)).toBe(endOf(short));
+  expect(endOf(short)).toBeLessThan(endOf(own));
 });
 
 test('headers that are blank are left out, and numbers are their digits', () => {

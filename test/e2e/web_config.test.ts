@@ -2,6 +2,7 @@
 // while its files change below it.
 
 import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
@@ -71,8 +72,13 @@ describe('without a restart and without a signal', () => {
 
   test('a new certificate is there for the next connection', async () => {
     const before = await serialOf(agent);
-    pki.issue('server', { sans: 'IP:127.0.0.1' });
+    pki.issue('server', { sans: 'IP:127.0.0.1', days: 5 });
     await vi.waitFor(async () => expect(await serialOf(agent)).not.toBe(before), SOON);
+    const { validTo } = new X509Certificate(readFileSync(pki.path('server.pem')));
+    const { body } = await ask(agent, ...known(`prometheus:${PASSWORD}`));
+    const name = 'rxscope_web_certificate_expiry_timestamp_seconds';
+    const [, expires] = new RegExp(`^${name} (\\d+)$`, 'm').exec(body) ?? [];
+    expect(Number(expires)).toBe(Date.parse(validTo) / 1000);
     const told = agent.logs().filter(({ msg }) => msg === 'web configuration reloaded');
     expect(told).toEqual([expect.objectContaining({ tls: true, users: 1 })]);
   });

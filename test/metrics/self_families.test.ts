@@ -55,6 +55,13 @@ test('the names and types are those that dashboards build on', () => {
   ]);
 });
 
+test('when the certificate expires is there with TLS only', () => {
+  const name = 'rxscope_web_certificate_expiry_timestamp_seconds';
+  const families = selfFamilies(input({ certificateExpiresAt: 1_790_000_000 }));
+  expect(samples(families, name)).toEqual([[{}, 1_790_000_000]]);
+  expect(selfFamilies(input()).some((family) => family.name === name)).toBe(false);
+});
+
 test('a probe is up or not, and has a row for each program that stands', () => {
   const families = selfFamilies(input());
   expect(samples(families, 'rxscope_probe_up')).toEqual([

@@ -173,8 +173,9 @@ describe('the expressions', () => {
     const agent = new WholeAgent(writeMachine(join(folder)));
     const { families } = await agent.uncapped(1_009);
     const programs = { probes: [], reading: undefined, collectors: [], reloadSucceeded: true };
+    const tls = { certificateExpiresAt: 1 };
     const build = { version: '', revision: '', kernel: '', nodeversion: '' };
-    const more = selfFamilies({ ...programs, build, programs: [], programShare: 0.5 });
+    const more = selfFamilies({ ...programs, ...tls, build, programs: [], programShare: 0.5 });
     const labels = new Map([['up', new Set<string>()]]);
     for (const { name, samples } of [
       ...families,

@@ -89,6 +89,20 @@ export const THRESHOLDS = {
     max: 1,
     what: 'share of events (outliers, drops) that may be lost',
   },
+  certificateWarningDays: {
+    flag: 'certificate-warning-days',
+    standard: 14,
+    min: 0,
+    max: 3650,
+    what: 'days before the agent’s certificate expires: warning below it',
+  },
+  certificateCriticalDays: {
+    flag: 'certificate-critical-days',
+    standard: 3,
+    min: 0,
+    max: 3650,
+    what: 'the same: critical below it',
+  },
   costMax: {
     flag: 'cost-max',
     standard: 0.1,

@@ -1,7 +1,7 @@
 // Alerts on rxscope itself: an instrument that is blind, loses, or costs too much must say so.
 
 import type { Alert } from './model.ts';
-import { MINUTE, rate, series, type Terms } from './terms.ts';
+import { DAY, MINUTE, rate, series, type Terms } from './terms.ts';
 
 /** Folded by design where there are many CPUs (shown_cpus.ts of src/metrics): no defect. */
 const FAMILIES_BY_CPU =
@@ -14,6 +14,7 @@ export function selfAlerts(terms: Terms): Alert[] {
     probeDown(terms),
     eventsLost(terms),
     seriesDropped(terms),
+    certificateExpires(terms),
     expensive(terms),
   ];
 }
@@ -182,6 +183,48 @@ function seriesDropped(terms: Terms): Alert {
           costs: 'about 1.5 ms CPU a scrape for 1,000 series, and room in Prometheus',
         },
         { change: '`labels.cpu: never`', costs: 'latencies by CPU' },
+      ],
+    },
+  };
+}
+
+function certificateExpires(terms: Terms): Alert {
+  const left = `${series(terms, 'rxscope_web_certificate_expiry_timestamp_seconds')} - time()`;
+  const within = (name: 'certificateWarningDays' | 'certificateCriticalDays'): string =>
+    `${left} < ${terms.threshold(name)} * ${DAY}`;
+  return {
+    name: 'RxscopeCertificateExpires',
+    conditions: [
+      {
+        severity: 'warning',
+        expr: within('certificateWarningDays'),
+        holds: terms.time(15 * MINUTE),
+      },
+      {
+        severity: 'critical',
+        expr: within('certificateCriticalDays'),
+        holds: terms.time(15 * MINUTE),
+      },
+    ],
+    summary: 'The certificate of an rxscope agent is about to expire.',
+    description:
+      'The TLS certificate of rxscope at {{ $labels.instance }} expires in {{ $value | humanizeDuration }}; from then on Prometheus refuses to scrape it.',
+    runbook: {
+      meaning: `The first of the certificates in \`cert_file\` of the agent’s web configuration expires in less than ${terms.threshold('certificateWarningDays')} days (critical: ${terms.threshold('certificateCriticalDays')}). Once it has, every scrape fails: RxscopeAgentDown fires, and this alert is gone with the metric.`,
+      look: [
+        'Was it renewed, and only not taken over? Then `rxscope_config_last_reload_successful` is 0, and the log says why.',
+        'What renews it (certbot, cert-manager, a cron job), and when did that last succeed?',
+      ],
+      commands: [
+        'openssl s_client -connect 127.0.0.1:10750 </dev/null 2>/dev/null | openssl x509 -noout -subject -enddate',
+        'rxscope check-config --web /etc/rxscope/web.yml',
+        'journalctl -u rxscope | grep "web configuration" | tail -5',
+      ],
+      changes: [
+        {
+          change: 'a new certificate in the place of the old one: the agent takes it by itself',
+          costs: 'none; no restart',
+        },
       ],
     },
   };
