@@ -832,7 +832,7 @@
         rules: [
           {
             record: 'rxscope:received_packets:rate%(time_5m)s' % values,
-            expr: 'sum without (device) (rate(rxscope_received_packets_total{%(rxscopeSelector)s}[%(time_5m)s]))' % values,
+            expr: '(sum without (device) (rate(rxscope_received_packets_total{%(rxscopeSelector)s}[%(time_5m)s])) > 0)\nor\nsum without (cpu) (rate(rxscope_softnet_processed_total{%(rxscopeSelector)s}[%(time_5m)s]))' % values,
           },
           {
             record: 'rxscope:drops:ratio_rate%(time_5m)s' % values,

@@ -35,7 +35,7 @@ function interruptStorm(terms: Terms): Alert {
       commands: [
         'watch -d -n1 cat /proc/interrupts',
         'ethtool -c eth0                           # rx-usecs, rx-frames, adaptive-rx',
-        'cat /proc/irq/*/smp_affinity_list',
+        'grep . /proc/irq/*/smp_affinity_list      # by number of the line',
       ],
       changes: [
         {
@@ -69,7 +69,7 @@ function softirqBusy(terms: Terms): Alert {
     description:
       'CPU {{ $labels.cpu }} of {{ $labels.instance }} is in softirqs for {{ $value | humanizePercentage }} of its time.',
     runbook: {
-      meaning: `More than a share of ${terms.threshold('softirqMax')} of one CPU’s time goes to softirqs, as a rule to received packets. Near 1 packets are dropped by the card, and processes of that CPU starve. The opposite is a fault, too: none at all under traffic is starvation.`,
+      meaning: `More than ${terms.percent('softirqMax')} of one CPU’s time goes to softirqs, as a rule to received packets. Near 100 % packets are dropped by the card, and processes of that CPU starve. The opposite is a fault, too: none at all under traffic is starvation.`,
       look: [
         'Which vector: `rxscope_softirqs_total` by `vector` on that CPU; `softirq_duration`, where it is on.',
         'One CPU, or all? One: RxscopeNetRxImbalance says how to spread. All: the host is at its limit, which is planned at 60 to 70 % of capacity.',
@@ -125,7 +125,7 @@ ${series(terms, names.softirqTime)} > ${terms.threshold('softirqMax')} / 2`,
     description:
       'CPU {{ $labels.cpu }} of {{ $labels.instance }} processes {{ $value | humanizePercentage }} of all received packets.',
     runbook: {
-      meaning: `One CPU takes more than ${terms.threshold('imbalanceMax')} × the packets of the next busiest one, and it matters: it is in softirqs for more than a share of ${terms.threshold('softirqMax')} / 2 of its time. A few CPUs that share the work evenly beside idle ones are a layout and no imbalance. Packets are counted (\`rxscope_softnet_processed_total\`), not NET_RX runs, of which a busy CPU has fewer.`,
+      meaning: `One CPU takes more than ${terms.threshold('imbalanceMax')} × the packets of the next busiest one, and it matters: it is in softirqs for more than ${terms.percent('softirqMax', 0.5)} of its time. A few CPUs that share the work evenly beside idle ones are a layout and no imbalance. Packets are counted (\`rxscope_softnet_processed_total\`), not NET_RX runs, of which a busy CPU has fewer.`,
       look: [
         'Has the card one queue only, are the interrupts of all queues on one CPU, or is all traffic one flow (a tunnel, one large sender)?',
         'Wi-Fi cards have 16 interrupts that usually all sit on one CPU.',

@@ -136,7 +136,7 @@ function budgetBurn(terms: Terms): Alert {
     summary: 'Too large a share of packets is over budget, for a long time.',
     description: `{{ $value | humanizePercentage }} of what {{ $labels.probe }}{{ with $labels.device }} on {{ . }}{{ end }} at {{ $labels.instance }} observed was over its budget of ${BUDGET}; {{ ${terms.threshold('objective')} | humanizePercentage }} are to be within.`,
     runbook: {
-      meaning: `A share of ${terms.threshold('objective')} of the observations is to be within the probe’s budget. What may be over it is being used up too fast: 14.4 × as fast as it may be over ${hour}, or 6 × over ${terms.time(6 * HOUR)} (critical); 3 × over ${day}, or at all over ${terms.time(3 * DAY)} (warning). A short window beside each long one lets the alert end soon after the cause. It says nothing until the agent has run for the whole window. Probes by softirq vector are left out, since their vectors share one count.`,
+      meaning: `${terms.percent('objective')} of the observations are to be within the probe’s budget. What may be over it is being used up too fast: 14.4 × as fast as it may be over ${hour}, or 6 × over ${terms.time(6 * HOUR)} (critical); 3 × over ${day}, or at all over ${terms.time(3 * DAY)} (warning). A short window beside each long one lets the alert end soon after the cause. It says nothing until the agent has run for the whole window. Probes by softirq vector are left out, since their vectors share one count.`,
       look: [
         'The share over budget by host, device and probe: one host, or all since a change?',
         'Its shape over days: steady, with the load, or at fixed hours (backups, log rotation, cron)?',

@@ -105,7 +105,7 @@ function socketBuffer(terms: Terms): Alert {
     summary: 'An application does not read its socket in time, and packets are lost.',
     description: `{{ $value | humanize }} packets were dropped in ${terms.time(SHORT_WINDOW)} at {{ $labels.instance }} because the receive buffer of a socket is full ({{ $labels.reason }}).`,
     runbook: {
-      meaning: `A receive buffer is full: its process reads too slowly, or not at all, and the kernel drops what comes (reason \`${SOCKET_BUFFER_REASONS[0]}\`). Warning: it keeps happening. Critical: it is more than a share of ${terms.threshold('dropsCritical')} of all that the host receives.`,
+      meaning: `A receive buffer is full: its process reads too slowly, or not at all, and the kernel drops what comes (reason \`${SOCKET_BUFFER_REASONS[0]}\`). Warning: it keeps happening. Critical: it is more than ${terms.percent('dropsCritical')} of all that the host receives.`,
       look: [
         'Which socket: `d` in `ss`, `drops` in `/proc/net/udp`; the ports of the recent drops.',
         'Does its process run? Does it wait for a disk, a lock, a CPU? `wakeup_to_run` and `socket_to_read`, where they are on.',
@@ -113,6 +113,7 @@ function socketBuffer(terms: Terms): Alert {
       ],
       commands: [
         'ss -uanmp | grep -B1 ",d[1-9]"                  # sockets that dropped, with their process',
+        'nsenter --target PID --net ss -uanmp           # those of a container: PID is any process in it',
         'curl -s http://127.0.0.1:10750/api/v1/drops    # ports of the recent drops',
         'nstat -az UdpRcvbufErrors Udp6RcvbufErrors',
         'rxscope trace packet_latency                   # how long packets wait for each reader',
@@ -155,7 +156,7 @@ function backlog(terms: Terms): Alert {
     summary: 'The backlog of a CPU is full, and packets are lost.',
     description: `{{ $value | humanize }} packets were dropped in ${terms.time(SHORT_WINDOW)} at {{ $labels.instance }} because the backlog of a CPU is full ({{ $labels.reason }}).`,
     runbook: {
-      meaning: `Packets that RPS, loopback, veth or a tunnel hands to a CPU wait on its backlog, and that is full (reason \`${BACKLOG_REASONS[0]}\`). That CPU is too busy, or gets too large a part. Warning: it keeps happening. Critical: it is more than a share of ${terms.threshold('dropsCritical')} of all that the host receives; it may be above 100 %, since these are dropped before they count as received.`,
+      meaning: `Packets that RPS, loopback, veth or a tunnel hands to a CPU wait on its backlog, and that is full (reason \`${BACKLOG_REASONS[0]}\`). That CPU is too busy, or gets too large a part. Warning: it keeps happening. Critical: it is more than ${terms.percent('dropsCritical')} of all that the host receives; it may be above 100 %, since these are dropped before they count as received.`,
       look: [
         'Which CPU: `rxscope_softnet_dropped_total` by `cpu`; how long packets wait there: the probe `backlog_wait`.',
         'Why that one: `rps_cpus`, or the CPU of the sender on loopback and veth.',

@@ -79,6 +79,7 @@ function marks(times: Map<string, number>): Terms {
       return mark(name);
     },
     threshold: mark,
+    percent: mark,
     lossReasons: mark('rxscopeLossReasons'),
     either: (native, classic) => `${EITHER}${native}${OR}${classic}${END}`,
     runbookUrl: (alert) => `${mark('rxscopeRunbookUrl')}#${anchor(alert)}`,

@@ -95,7 +95,10 @@ function dropRules(terms: Terms): RecordingRule[] {
   return [
     {
       record: names.received,
-      expr: `sum without (device) (${rate(terms, 'rxscope_received_packets_total')})`,
+      // The kernel's own count of the same where no probe is on that follows packets: drops may be alone.
+      expr: `(sum without (device) (${rate(terms, 'rxscope_received_packets_total')}) > 0)
+or
+sum without (cpu) (${rate(terms, 'rxscope_softnet_processed_total')})`,
     },
     {
       record: names.drops,

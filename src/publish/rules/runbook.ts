@@ -15,7 +15,10 @@ and after, and change one thing at a time.
 - **critical**: users suffer now. **warning**: look today. **info**: for the one who looks already; do not
   page for it.
 - Several alerts of one host at once: begin with lost packets, then CPUs and interrupts, then late packets.
-- \`eth0\` and port 10750 stand for your device and your agent.
+- \`eth0\` and port 10750 stand for your device and your agent. Where that has TLS and users:
+  \`curl --cacert CA.pem --user NAME https://HOST:10750/…\`.
+- Run the commands as root. \`rxscope trace\` needs bpftrace and tracefs, and says so; \`mpstat\` is in Debian's package
+  sysstat, \`nstat\` and \`ss\` in iproute2, \`perf\` in linux-perf, \`cpupower\` in linux-cpupower.
 `;
 
 export function runbook(terms: Terms): string {

@@ -248,7 +248,7 @@ ${part('agent', rate(terms, 'process_cpu_seconds_total'))}`,
     description:
       'rxscope ({{ $labels.part }}) at {{ $labels.instance }} takes {{ $value | humanizePercentage }} of one CPU.',
     runbook: {
-      meaning: `What measures takes more than a share of ${terms.threshold('costMax')} of one CPU. The label \`part\` says which: the programs in the kernel (known only with \`--bpf-stats\`, which itself costs about 25 ns a run), or the agent’s process.`,
+      meaning: `What measures takes more than ${terms.percent('costMax')} of one CPU. The label \`part\` says which: the programs in the kernel (known only with \`--bpf-stats\`, which itself costs about 25 ns a run), or the agent’s process.`,
       look: [
         'The programs: packets a second × about 0.25 to 0.5 µs is what to expect.',
         'The agent: how often is it scraped, by how many, with how many series? A storm of outliers?',
@@ -256,7 +256,7 @@ ${part('agent', rate(terms, 'process_cpu_seconds_total'))}`,
       commands: [
         'rxscope probes                                   # what is attached, and how',
         'curl -s http://127.0.0.1:10750/metrics | grep -E "^rxscope_program_run|^process_cpu"',
-        'bpftool prog show name receive                   # needs kernel.bpf_stats_enabled=1',
+        'bpftool prog show | grep run_time_ns             # with kernel.bpf_stats_enabled=1, or --bpf-stats',
       ],
       changes: [
         { change: 'switch off probes that nobody reads', costs: 'their measurement' },

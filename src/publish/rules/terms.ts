@@ -11,6 +11,8 @@ export interface Terms {
   /** A time that is meant for a window of five minutes, such as a window or how long to wait. */
   time(seconds: number): string;
   threshold(name: ThresholdName): string;
+  /** A share, or a part of it, as people read it: for the runbook, which no mixin has. */
+  percent(name: ThresholdName, part?: number): string;
   /** The value of a matcher that takes the reasons of a loss. */
   readonly lossReasons: string;
   /** An expression on native histograms, and one on classic ones that yields the same labels. */
@@ -33,6 +35,8 @@ export function termsOf(options: RuleOptions): Terms {
     selector: `job=${JSON.stringify(job)}`,
     time: (seconds) => formatDuration((seconds * 1000 * windowMs) / WINDOW_STANDARD_MS),
     threshold: (name) => String(thresholds[name]),
+    // Rounded: 0.07 × 100 is 7.000000000000001.
+    percent: (name, part = 1) => `${Number((thresholds[name] * part * 100).toPrecision(9))} %`,
     lossReasons: anyOf([...Object.keys(LOSS_REASONS), ...lossReasons]),
     either: (native, classic) => {
       if (histograms === 'native') return native;
