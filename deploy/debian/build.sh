@@ -94,7 +94,7 @@ for (const file of process.argv.slice(1)) {
 lay_out_documents() {
   local documents=$root/usr/share/doc/rxscope library=$root/usr/lib/rxscope
   mkdir -p "$documents"
-  install -m 644 "$checkout/README.md" "$documents/"
+  install -m 644 "$checkout/README.md" "$checkout/deploy/tls.md" "$documents/"
   gzip -9n <"$checkout/CHANGELOG.md" >"$documents/changelog.gz"
   {
     cat "$here/copyright"

@@ -1,6 +1,6 @@
 // The families about dropped packets: the kernel's own drops by reason, a total that counts each
 // packet once, and what the protocols count. Pure. Which counter sees which drop, and where they
-// overlap, stands in the README.
+// overlap, stands in grafana/drops.md.
 
 import type { DropReasons } from '../capture/drop_reasons.ts';
 import { type DeviceKey, type DropCount, OTHER_REASON } from '../capture/reading.ts';
