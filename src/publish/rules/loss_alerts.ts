@@ -86,24 +86,32 @@ function sustained(terms: Terms, reasons: readonly string[]): string {
   return `sum without (device) (${increase(terms, 'rxscope_drops_total', matcher, SHORT_WINDOW)}) > 0`;
 }
 
+/** A warning while it keeps happening, critical as a share of all that is received. */
+function fullQueue(
+  terms: Terms,
+  reasons: readonly string[],
+  because: string,
+): Pick<Alert, 'conditions' | 'description'> {
+  const why = `because ${because} ({{ $labels.reason }}).`;
+  return {
+    conditions: [
+      { severity: 'warning', expr: sustained(terms, reasons), holds: terms.time(5 * MINUTE) },
+      {
+        severity: 'critical',
+        expr: share(terms, reasons.join('|'), 'dropsCritical'),
+        holds: terms.time(2 * MINUTE),
+        description: `${SHARE} are dropped ${why}`,
+      },
+    ],
+    description: `{{ $value | humanize }} packets were dropped in ${terms.time(SHORT_WINDOW)} at {{ $labels.instance }} ${why}`,
+  };
+}
+
 function socketBuffer(terms: Terms): Alert {
   return {
     name: 'RxscopeSocketBufferFull',
-    conditions: [
-      {
-        severity: 'warning',
-        expr: sustained(terms, SOCKET_BUFFER_REASONS),
-        holds: terms.time(5 * MINUTE),
-      },
-      {
-        severity: 'critical',
-        expr: share(terms, SOCKET_BUFFER_REASONS.join('|'), 'dropsCritical'),
-        holds: terms.time(2 * MINUTE),
-        description: `${SHARE} are dropped because the receive buffer of a socket is full ({{ $labels.reason }}).`,
-      },
-    ],
+    ...fullQueue(terms, SOCKET_BUFFER_REASONS, 'the receive buffer of a socket is full'),
     summary: 'An application does not read its socket in time, and packets are lost.',
-    description: `{{ $value | humanize }} packets were dropped in ${terms.time(SHORT_WINDOW)} at {{ $labels.instance }} because the receive buffer of a socket is full ({{ $labels.reason }}).`,
     runbook: {
       meaning: `A receive buffer is full: its process reads too slowly, or not at all, and the kernel drops what comes (reason \`${SOCKET_BUFFER_REASONS[0]}\`). Warning: it keeps happening. Critical: it is more than ${terms.percent('dropsCritical')} of all that the host receives.`,
       look: [
@@ -140,21 +148,8 @@ function socketBuffer(terms: Terms): Alert {
 function backlog(terms: Terms): Alert {
   return {
     name: 'RxscopeBacklogFull',
-    conditions: [
-      {
-        severity: 'warning',
-        expr: sustained(terms, BACKLOG_REASONS),
-        holds: terms.time(5 * MINUTE),
-      },
-      {
-        severity: 'critical',
-        expr: share(terms, BACKLOG_REASONS.join('|'), 'dropsCritical'),
-        holds: terms.time(2 * MINUTE),
-        description: `${SHARE} are dropped because the backlog of a CPU is full ({{ $labels.reason }}).`,
-      },
-    ],
+    ...fullQueue(terms, BACKLOG_REASONS, 'the backlog of a CPU is full'),
     summary: 'The backlog of a CPU is full, and packets are lost.',
-    description: `{{ $value | humanize }} packets were dropped in ${terms.time(SHORT_WINDOW)} at {{ $labels.instance }} because the backlog of a CPU is full ({{ $labels.reason }}).`,
     runbook: {
       meaning: `Packets that RPS, loopback, veth or a tunnel hands to a CPU wait on its backlog, and that is full (reason \`${BACKLOG_REASONS[0]}\`). That CPU is too busy, or gets too large a part. Warning: it keeps happening. Critical: it is more than ${terms.percent('dropsCritical')} of all that the host receives; it may be above 100 %, since these are dropped before they count as received.`,
       look: [
