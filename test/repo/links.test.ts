@@ -9,7 +9,7 @@ const pages = [...files].filter((file) => file.endsWith('.md'));
 
 /** The part of a page that is prose: what stands in a code block is no heading and no link. */
 function proseOf(page: string): string {
-  return textOf(page).replace(/^```[^]*?^```$/gm, '');
+  return textOf(page).replace(/^```[\s\S]*?^```$/gm, '');
 }
 
 /** As the usual renderers make them of headings. */
