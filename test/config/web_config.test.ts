@@ -7,9 +7,11 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readWebConfig, type WebConfig } from '../../src/config/web_config_file.ts';
+import { type PrometheusVersion, prometheusVersions } from '../metrics/prometheus_versions.ts';
 import { certificates } from '../serve/certificates.ts';
 
 const pki = certificates();
+const VERSIONS = prometheusVersions();
 beforeAll(() => {
   pki.authority('ca');
   pki.issue('server', { sans: 'IP:127.0.0.1' });
@@ -144,6 +146,8 @@ interface Bad {
   readonly problems: readonly string[];
   /** Why promtool takes it all the same. */
   readonly stricter?: string;
+  /** Why promtool takes it from 3 on. */
+  readonly stricterThan3?: string;
 }
 
 const A_HASH =
@@ -247,6 +251,7 @@ const BAD: readonly Bad[] = [
     problems: [
       'tls_server_config.client_allowed_sans: needs client_auth_type RequireAndVerifyClientCert or RequireAnyClientCert: else a client without a certificate has no name to compare',
     ],
+    stricterThan3: 'such a client would get in (2.42 does not know the setting)',
   },
   {
     yaml: `${TLS}  min_version: TLS13\n  max_version: TLS12\n`,
@@ -333,7 +338,7 @@ const BAD: readonly Bad[] = [
 ];
 
 describe('refused, with every problem and no secret', () => {
-  test.each(BAD)('$yaml', ({ yaml, problems, stricter }) => {
+  test.each(BAD)('$yaml', ({ yaml, problems, stricter, stricterThan3 }) => {
     const file = pki.write('bad.yml', yaml);
     const read = readWebConfig(file);
     if (!('problems' in read)) throw new Error('the file was accepted');
@@ -342,7 +347,11 @@ describe('refused, with every problem and no secret', () => {
     );
     expect(shown).toEqual(problems);
     expect(read.problems.join()).not.toMatch(/hunter2|QOauhQNb/);
-    expect(promtool(file), stricter).toBe(stricter === undefined ? 'bad' : 'good');
+    for (const version of VERSIONS) {
+      const why = stricter ?? (version.major < 3 ? undefined : stricterThan3);
+      const verdict = why === undefined ? 'bad' : 'good';
+      expect(verdictOf(version, file), `${version.name}: ${why}`).toBe(verdict);
+    }
   });
 
   test('a key in the place of its path', () => {
@@ -368,10 +377,12 @@ describe('refused, with every problem and no secret', () => {
   });
 });
 
-test('a list of allowed names is accepted, which promtool 2.42 does not know yet', () => {
+test('a list of allowed names is accepted, which promtool knows from 3 on', () => {
   const clients = '  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n';
   const file = pki.write('web.yml', `${TLS}${clients}  client_allowed_sans: [a.example, "::1"]\n`);
   expect(accepted(file).config.tls?.allowedSans).toEqual(['a.example', '::1']);
+  for (const version of VERSIONS)
+    expect(verdictOf(version, file), version.name).toBe(version.major < 3 ? 'bad' : 'good');
 });
 
 function accepted(file: string): { config: WebConfig; files: readonly string[] } {
@@ -380,9 +391,14 @@ function accepted(file: string): { config: WebConfig; files: readonly string[] }
   return read;
 }
 
-function promtool(file: string): 'good' | 'bad' {
+/** The verdict of each version's promtool: one word where all agree. */
+function promtool(file: string): string {
+  return [...new Set(VERSIONS.map((version) => verdictOf(version, file)))].join();
+}
+
+function verdictOf({ promtool }: PrometheusVersion, file: string): 'good' | 'bad' {
   try {
-    execFileSync('promtool', ['check', 'web-config', file], { stdio: 'pipe' });
+    execFileSync(promtool, ['check', 'web-config', file], { stdio: 'pipe' });
     return 'good';
   } catch (error) {
     // Status 1 is its verdict; anything else is a failure of the test.

@@ -1,16 +1,11 @@
-// Every query of every dashboard, asked of a real Prometheus that has scraped a real agent under real
-// traffic, with native histograms and without. There is no Grafana here: how it draws is not tested.
+// Every query of every dashboard, asked of real Prometheus servers that have scraped a real agent under real
+// traffic: two versions, with native histograms and without. There is no Grafana here: how it draws is not
+// tested.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { PROBES } from '../../src/probes/index.ts';
 import { DASHBOARD_NAMES, readDashboard } from '../../src/publish/dashboard_files.ts';
-import { Lab, RECEIVER } from '../kernel/lab.ts';
-import { parseText } from '../metrics/decode.ts';
-import {
-  type Feature,
-  type PrometheusServer,
-  startPrometheus,
-} from '../metrics/prometheus_server.ts';
+import { startPrometheus } from '../metrics/prometheus_server.ts';
 import {
   DASHBOARD_FILES,
   type DashboardFile,
@@ -22,18 +17,19 @@ import {
   variableQueriesOf,
 } from '../publish/dashboards.ts';
 import { promqlFacts } from '../publish/promql.ts';
-import { type AgentProcess, startAgent } from './agent_process.ts';
-import { sendOverLoopback } from './loopback.ts';
-import { scratch } from './scratch.ts';
+import { startAgent } from './agent_process.ts';
+import { busyAgent, type Form, JOB, labelsByMetric, TARGET_LABELS } from './busy_agent.ts';
 
 /**
  * Panels that may be empty here, by dashboard and id: they are about a card's interrupts. Packets over
  * loopback and veth come without, and no test may send to others. When somebody else's traffic made the
  * card interrupt meanwhile, as this query tells, they must have data like all others.
  */
-const CARD_INTERRUPTS = 'sum(rate(rxscope_interrupts_total{device!=""}[30s])) > 0';
-const CARD_SOFTIRQS =
-  'sum(histogram_count(rate(rxscope_irq_to_softirq_seconds[30s])) or rate(rxscope_irq_to_softirq_seconds_count[30s])) > 0';
+const CARD_INTERRUPTS = 'sum(rate(rxscope_interrupts_total{device!=""}[$__rate_interval])) > 0';
+const CARD_SOFTIRQS = `sum(
+  histogram_count(rate(rxscope_irq_to_softirq_seconds[$__rate_interval]))
+  or rate(rxscope_irq_to_softirq_seconds_count[$__rate_interval])
+) > 0`;
 const MAY_BE_EMPTY: Readonly<Record<string, string>> = {
   'rxscope-overview 60': CARD_SOFTIRQS,
   'rxscope-path 102': CARD_SOFTIRQS,
@@ -55,45 +51,27 @@ const BUSY = [
   'rxscope-agent 41 A (Events shown)',
 ];
 
-/** What Prometheus itself adds to each target. */
-const OF_PROMETHEUS = [
-  'up',
-  'scrape_duration_seconds',
-  'scrape_samples_scraped',
-  'scrape_series_added',
-];
-const TARGET_LABELS = ['job', 'instance'];
-
-const JOB = 'agents of any name';
 const NOTE =
   'no Grafana here: that every query runs and has data is tested, how it is drawn is not';
 
-/** Every probe on, each CPU apart, and budgets so low that there are outliers. */
-const CONFIG = `
-probes:
-${PROBES.map(({ id }) => `  ${id}: { enabled: true, budget: 1us }`).join('\n')}
-labels: { cpu: always }
-series_max: 20000
-bpf_stats: true
-`;
+/** Longer than the tests take, so that the traffic is in it. */
+const RATE_INTERVAL = '5m';
 
-const files = scratch();
-let lab: Lab;
-let agent: AgentProcess;
-beforeAll(async () => {
-  lab = new Lab();
-  agent = await startAgent(['--config.file', files.write('all.yaml', CONFIG)]);
-});
-afterAll(async () => {
-  await agent?.stop();
-  lab?.close();
-});
+const busy = busyAgent();
 
-describe.each([
-  ['with native histograms', ['native-histograms', 'exemplar-storage'], 'native'],
-  ['without native histograms', ['exemplar-storage'], 'classic'],
-] as const)('a Prometheus %s', (_, features, form) => {
-  const prometheus = prometheusUnderTraffic([...features]);
+describe.each(busy.settings)('$title', (setting) => {
+  const { form } = setting;
+  const server = () => busy.server(setting);
+  const filled = (expr: string): string => {
+    const values = { job: JOB, instance: busy.instance(), __rate_interval: RATE_INTERVAL };
+    return interpolated(expr, { ...EXAMPLES, ...values });
+  };
+
+  /** Whether the query yields a number; what is not a number is what Grafana shows nothing of. */
+  async function hasData(expr: string): Promise<boolean> {
+    const samples = await server().query(filled(expr));
+    return samples.some(({ value }) => value[1] !== 'NaN');
+  }
 
   test.each(DASHBOARD_FILES.map((one) => [one.uid, one] as const))(
     '%s: every query runs, and has data where there was traffic',
@@ -104,13 +82,23 @@ describe.each([
   );
 
   test.each(DASHBOARD_NAMES)('%s has data in the form of its own, too', async (name) => {
-    const dashboard = readDashboard(name, { histograms: form }) as unknown as DashboardFile;
+    const histograms = form === 'both' ? 'auto' : form;
+    const dashboard = readDashboard(name, { histograms }) as unknown as DashboardFile;
     expect(await emptyQueries(dashboard)).toEqual([]);
+  });
+
+  test('finds nothing strange in any query', async () => {
+    const strange: string[] = [];
+    for (const { place, expr } of DASHBOARD_FILES.flatMap(queriesOf)) {
+      const { remarks } = await server().ask(filled(expr));
+      strange.push(...remarks.map((remark) => `${place}: ${remark}`));
+    }
+    expect(strange).toEqual([]);
   });
 
   test.each(BUSY)('%s shows more than nothing', async (place) => {
     const query = DASHBOARD_FILES.flatMap(queriesOf).find((one) => one.place.startsWith(place));
-    const samples = await prometheus.server().query(prometheus.filled(query?.expr ?? ''));
+    const samples = await server().query(filled(query?.expr ?? ''));
     const values = samples.map(({ value }) => Number(value[1]));
     expect(Math.max(...values.filter((value) => !Number.isNaN(value)))).toBeGreaterThan(0);
   });
@@ -120,7 +108,7 @@ describe.each([
     const found = await Promise.all(
       asked.map(async (query) => ({
         place: query.place,
-        exemplars: await prometheus.server().exemplars(prometheus.filled(query.expr)),
+        exemplars: await server().exemplars(filled(query.expr)),
       })),
     );
     const shown = found.filter(({ exemplars }) => exemplars.length > 0);
@@ -153,9 +141,7 @@ describe.each([
   async function waterfallBars(): Promise<Map<string, { begins: number; takes: number }>> {
     const waterfall = DASHBOARD_FILES.flatMap(panelsOf).find(({ type }) => type === 'barchart');
     const [begins = [], takes = []] = await Promise.all(
-      (waterfall?.targets ?? []).map(({ expr }) =>
-        prometheus.server().query(prometheus.filled(expr)),
-      ),
+      (waterfall?.targets ?? []).map(({ expr }) => server().query(filled(expr))),
     );
     const numbers = new Map(begins.map(({ metric, value }) => [metric.stage, Number(value[1])]));
     return new Map(
@@ -171,10 +157,10 @@ describe.each([
     const empty: string[] = [];
     for (const query of queriesOf(dashboard)) {
       if (otherForm(query, form)) continue;
-      if (await prometheus.hasData(query.expr)) continue;
+      if (await hasData(query.expr)) continue;
       const allowed = Object.keys(MAY_BE_EMPTY).find((key) => query.place.startsWith(`${key} `));
       const unless = allowed === undefined ? undefined : MAY_BE_EMPTY[allowed];
-      if (unless === undefined || (await prometheus.hasData(unless))) empty.push(query.place);
+      if (unless === undefined || (await hasData(unless))) empty.push(query.place);
       else console.log(`may be empty, the card was quiet: ${query.place}`);
     }
     return empty;
@@ -212,7 +198,7 @@ test('an agent that has died is shown as down, and not as idle', async () => {
 });
 
 test('queries ask only for metrics and labels that the agent has', async () => {
-  const known = labelsByMetric((await agent.scrape()).body);
+  const known = labelsByMetric((await busy.agent().scrape()).body);
   const variables = DASHBOARD_FILES.flatMap(variableQueriesOf);
   expect(variables.length).toBeGreaterThan(2 * DASHBOARD_FILES.length);
   const asked = [...DASHBOARD_FILES.flatMap(queriesOf), ...variables];
@@ -235,78 +221,13 @@ test('queries ask only for metrics and labels that the agent has', async () => {
   expect(wrong).toEqual([]);
 });
 
-/** Labels of each series' name; native histograms go by the name without an end. */
-function labelsByMetric(body: Uint8Array): Map<string, Set<string>> {
-  const found = new Map(OF_PROMETHEUS.map((name) => [name, new Set<string>()]));
-  const { series, types } = parseText(body, 'text');
-  for (const key of series.keys()) {
-    const [name, pairs] = JSON.parse(key) as [string, [string, string][]];
-    const base = name.replace(/_(bucket|sum|count)$/, '');
-    for (const one of types.get(base) === 'histogram' ? [name, base] : [name]) {
-      const labels = found.get(one) ?? new Set();
-      for (const [label] of pairs) labels.add(label);
-      found.set(one, labels);
-    }
-  }
-  return found;
-}
-
 function near(a: number | undefined, b: number): boolean {
   return a !== undefined && Math.abs(a - b) < 1e-9;
 }
 
 /** A heatmap has two queries, of which only that of the form at hand brings data. */
-function otherForm({ expr }: PanelQuery, form: 'native' | 'classic'): boolean {
+function otherForm({ expr }: PanelQuery, form: Form): boolean {
+  if (form === 'both') return false;
   const lines = expr.split('\n');
   return lines.length === 1 && expr.endsWith(form === 'native' ? ' # classic' : ' # native');
-}
-
-/** One Prometheus, after traffic of all kinds, for the tests of the describe around it. */
-function prometheusUnderTraffic(features: readonly Feature[]) {
-  let started: PrometheusServer | undefined;
-  const instance = (): string => new URL(agent.url).host;
-
-  beforeAll(async () => {
-    started = await startPrometheus(
-      [{ name: JOB, target: instance(), path: '/metrics' }],
-      features,
-    );
-    // Rates need several scrapes, which come each second, with traffic between them.
-    for (let second = 0; second < 6; second++) await traffic();
-  });
-  afterAll(() => started?.stop());
-
-  const server = (): PrometheusServer => {
-    if (started === undefined) throw new Error('Prometheus has not been started');
-    return started;
-  };
-  const filled = (expr: string): string =>
-    interpolated(expr, { ...EXAMPLES, job: JOB, instance: instance() });
-  return {
-    server,
-    filled,
-    /** Whether the query yields a number; what is not a number is what Grafana shows nothing of. */
-    hasData: async (expr: string): Promise<boolean> => {
-      const samples = await server().query(filled(expr));
-      return samples.some(({ value }) => value[1] !== 'NaN');
-    },
-  };
-}
-
-/** About a second of datagrams and segments, over loopback and over veth. */
-async function traffic(): Promise<void> {
-  await sendOverLoopback(1009);
-  for (const protocol of ['udp', 'tcp'] as const) {
-    const receiver = lab.receive(protocol, RECEIVER, 5401, 503);
-    await receiver.ready;
-    await lab.send(protocol, RECEIVER, 5401, 503, { 'gap-us': 500 });
-    await receiver.result;
-  }
-  // Nobody listens there: drops with a reason.
-  lab.exec(
-    lab.sender,
-    'bash',
-    '-c',
-    `for i in {1..101}; do echo > /dev/udp/${RECEIVER}/5999; done || :`,
-  );
 }

@@ -1,14 +1,13 @@
-// The real agent under real packets, scraped: by hand in three formats, by promtool, and by a real
-// Prometheus with and without native histograms.
+// The real agent under real packets, scraped: by hand in three formats, by promtool, and by real Prometheus
+// servers of two versions, with and without native histograms.
 
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { networkInterrupts } from '../../src/host/interrupts.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { BUCKETS, FIRST_INDEX } from '../../src/stages/bounds.ts';
-import { emptyHistogram, type Histogram, merge, quantile } from '../../src/stages/histogram.ts';
+import { emptyHistogram, type Histogram, merge } from '../../src/stages/histogram.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
-import { classicQuantile, expectSame } from '../metrics/classic_quantile.ts';
 import {
   classicSeries,
   decodeProtobuf,
@@ -21,6 +20,8 @@ import {
   type PrometheusServer,
   startPrometheus,
 } from '../metrics/prometheus_server.ts';
+import { type PrometheusVersion, prometheusVersions } from '../metrics/prometheus_versions.ts';
+import { classicQuantile, expectSame, nativeQuantile } from '../metrics/quantiles.ts';
 import { type AgentProcess, startAgent } from './agent_process.ts';
 import { LATENCIES } from './catalogue.ts';
 import { sendOverLoopback, underTraffic } from './loopback.ts';
@@ -29,6 +30,7 @@ import { scrapePipelined } from './pipelined.ts';
 import { scratch } from './scratch.ts';
 
 const files = scratch();
+const VERSIONS = prometheusVersions();
 
 const ACCEPT = {
   text: 'text/plain;version=0.0.4',
@@ -159,15 +161,18 @@ describe('the three formats', () => {
   });
 });
 
-test('`promtool check metrics` finds nothing to say about the text format', async () => {
-  const { body } = await agent.scrape();
-  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: body });
-  expect({ status, stdout: String(stdout), stderr: String(stderr) }).toEqual({
-    status: 0,
-    stdout: '',
-    stderr: '',
-  });
-});
+test.each(VERSIONS)(
+  '`promtool check metrics` of $name finds nothing to say about the text format',
+  async ({ promtool }) => {
+    const { body } = await agent.scrape();
+    const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: body });
+    expect({ status, stdout: String(stdout), stderr: String(stderr) }).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+  },
+);
 
 test('the list of outliers has those of a port with all that is known of them', async () => {
   const ours = await vi.waitFor(async () => {
@@ -193,8 +198,8 @@ test('the list of outliers has those of a port with all that is known of them', 
 const QUANTILES = [0.01, 0.5, 0.9, 0.99, 0.999, 1];
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
 
-describe('Prometheus without native histograms', () => {
-  const prometheus = scraping(['exemplar-storage']);
+describe.each(VERSIONS)('$name without native histograms', (version) => {
+  const prometheus = scraping(version, ['exemplar-storage']);
 
   test.each(PACKET_PROBES)(
     '%s: count, sum and histogram_quantile are those of the agent',
@@ -218,8 +223,8 @@ describe('Prometheus without native histograms', () => {
   });
 });
 
-describe('Prometheus with native histograms', () => {
-  const prometheus = scraping(['native-histograms', 'exemplar-storage']);
+describe.each(VERSIONS)('$name with native histograms', (version) => {
+  const prometheus = scraping(version, ['native-histograms', 'exemplar-storage']);
 
   test.each(PACKET_PROBES)(
     '%s: count, sum and histogram_quantile are those of the agent',
@@ -230,7 +235,7 @@ describe('Prometheus with native histograms', () => {
       expectSame(await prometheus.value(`histogram_sum(${all})`), sum);
       for (const q of QUANTILES) {
         const theirs = await prometheus.value(`histogram_quantile(${q}, ${all})`);
-        expectSame(theirs, quantile(histogram, q));
+        expectSame(theirs, nativeQuantile(version)(histogram, q));
       }
     },
   );
@@ -241,11 +246,12 @@ describe('Prometheus with native histograms', () => {
 });
 
 /** A Prometheus that scrapes the agent, for the tests of the describe around it. */
-function scraping(features: readonly Feature[]) {
+function scraping(version: PrometheusVersion, features: readonly Feature[]) {
   let server: PrometheusServer | undefined;
   beforeAll(async () => {
     const target = new URL(agent.url).host;
-    server = await startPrometheus([{ name: 'agent', target, path: '/metrics' }], features);
+    const job = { name: 'agent', target, path: '/metrics' };
+    server = await startPrometheus([job], features, [], version);
     await sendOverLoopback(2003);
   });
   afterAll(() => server?.stop());

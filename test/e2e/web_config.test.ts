@@ -1,4 +1,4 @@
-// The real agent under --web.config.file: scraped by a real Prometheus over TLS, and asked by curl
+// The real agent under --web.config.file: scraped by real Prometheus servers over TLS, and asked by curl
 // while its files change below it.
 
 import { execFile } from 'node:child_process';
@@ -9,6 +9,7 @@ import { connect } from 'node:tls';
 import { hashSync } from 'bcryptjs';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { type PrometheusServer, startPrometheus } from '../metrics/prometheus_server.ts';
+import { prometheusVersions } from '../metrics/prometheus_versions.ts';
 import { certificates } from '../serve/certificates.ts';
 import { type AgentProcess, logLine, runRxscope, startAgent } from './agent_process.ts';
 
@@ -30,7 +31,7 @@ beforeAll(() => {
   pki.issue('client', { sans: 'DNS:prometheus.example' });
 });
 
-describe('Prometheus', () => {
+describe.each(prometheusVersions())('$name', (version) => {
   test('scrapes over TLS, with its certificate and its password', async () => {
     const agent = await startAgent(['--web.config.file', pki.write('web.yml', TLS + USERS)]);
     const settings = {
@@ -45,7 +46,7 @@ describe('Prometheus', () => {
     const job = { name: 'agent', target: new URL(agent.url).host, path: '/metrics', settings };
     let server: PrometheusServer | undefined;
     try {
-      server = await startPrometheus([job], ['native-histograms']);
+      server = await startPrometheus([job], ['native-histograms'], [], version);
       expect(await server.value('up')).toBe(1);
       expect(await server.value('count(rxscope_probe_up)')).toBeGreaterThan(0);
       // A new certificate below the running server is no reason for Prometheus to fail.

@@ -1,5 +1,5 @@
-// A real Prometheus scrapes the encoders' output from loopback and is asked for it back: with
-// native histograms (protobuf), without them (OpenMetrics), and the text format beside both.
+// Real Prometheus servers of two versions scrape the encoders' output from loopback and are asked for it back:
+// with native histograms (protobuf), without them (OpenMetrics), and the text format beside both.
 
 import { once } from 'node:events';
 import http from 'node:http';
@@ -8,9 +8,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Exemplar, Snapshot } from '../../src/metrics/model.ts';
 import { encoderFor } from '../../src/metrics/negotiate.ts';
 import { processFamilies } from '../../src/metrics/process.ts';
-import { emptyHistogram, quantile } from '../../src/stages/histogram.ts';
-import { classicQuantile, expectSame } from './classic_quantile.ts';
+import { emptyHistogram } from '../../src/stages/histogram.ts';
 import { type Feature, type PrometheusServer, startPrometheus } from './prometheus_server.ts';
+import { type PrometheusVersion, prometheusVersions } from './prometheus_versions.ts';
+import { classicQuantile, expectSame, nativeQuantile } from './quantiles.ts';
 import { BUSY, DEVICE_LABELS, EXEMPLAR, sampleOf, TYPICAL } from './snapshots.ts';
 
 const NAME = 'rxscope_softirq_to_socket_seconds';
@@ -36,8 +37,14 @@ async function snapshot(): Promise<Snapshot> {
   ];
 }
 
-describe('without native histograms', () => {
-  const prometheus = prometheusFixture(['exemplar-storage'], 'application/openmetrics-text');
+const VERSIONS = prometheusVersions();
+
+describe.each(VERSIONS)('$name without native histograms', (version) => {
+  const prometheus = prometheusFixture(
+    version,
+    ['exemplar-storage'],
+    'application/openmetrics-text',
+  );
 
   test('both jobs are up and bring the same series, whatever the format', async () => {
     const own = (labels: Labels) => labels.__name__?.startsWith('rxscope_') === true;
@@ -71,8 +78,9 @@ describe('without native histograms', () => {
   });
 });
 
-describe('with native histograms', () => {
+describe.each(VERSIONS)('$name with native histograms', (version) => {
   const prometheus = prometheusFixture(
+    version,
     ['native-histograms', 'exemplar-storage'],
     'application/vnd.google.protobuf',
   );
@@ -84,9 +92,9 @@ describe('with native histograms', () => {
     expect(await prometheus.value(`histogram_count(${NAME}${idle})`)).toBe(0);
   });
 
-  test.each(QUANTILES)('histogram_quantile(%d) is that of stages/histogram.ts', async (q) => {
+  test.each(QUANTILES)('histogram_quantile(%d) is that of our buckets', async (q) => {
     const theirs = await prometheus.value(`histogram_quantile(${q}, ${NAME}${BUSY_SELECTOR})`);
-    expectSame(theirs, quantile(BUSY, q));
+    expectSame(theirs, nativeQuantile(version)(BUSY, q));
   });
 
   test('every bucket bound is where Prometheus has it', async () => {
@@ -118,7 +126,11 @@ describe('with native histograms', () => {
 type Labels = Readonly<Record<string, string>>;
 
 /** One Prometheus and the server that it scrapes, for the tests of the describe around it. */
-function prometheusFixture(features: readonly Feature[], negotiatedType: string) {
+function prometheusFixture(
+  version: PrometheusVersion,
+  features: readonly Feature[],
+  negotiatedType: string,
+) {
   let server: PrometheusServer | undefined;
   let target: http.Server | undefined;
   const served = new Set<string>();
@@ -141,6 +153,8 @@ function prometheusFixture(features: readonly Feature[], negotiatedType: string)
         { name: 'text', target: address, path: '/text' },
       ],
       features,
+      [],
+      version,
     );
     expect([...served]).toEqual([negotiatedType]);
   });

@@ -9,6 +9,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { freePort } from '../e2e/free_port.ts';
+import {
+  INSTALLED,
+  nativeHistogramSettings,
+  type PrometheusVersion,
+} from './prometheus_versions.ts';
 
 /** One scrape job with one target. */
 export interface Job {
@@ -20,15 +25,19 @@ export interface Job {
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
-/** What is off by default in 2.42. */
+/** What is off by default, in every version. */
 export type Feature = 'native-histograms' | 'exemplar-storage';
 
 export interface PrometheusServer {
   query(expression: string): Promise<readonly VectorSample[]>;
+  /** The same, with what Prometheus finds strange in the query: warnings, and from 3 on what it calls infos. */
+  ask(expression: string): Promise<{ samples: readonly VectorSample[]; remarks: string[] }>;
   /** The one value that the expression yields. */
   value(expression: string): Promise<number>;
   /** Exemplars of the last and the next minute. */
   exemplars(selector: string): Promise<readonly StoredExemplar[]>;
+  /** All recording and alerting rules, as they were evaluated last. */
+  rules(): Promise<readonly EvaluatedRule[]>;
   stop(): Promise<void>;
 }
 
@@ -40,12 +49,14 @@ export async function startPrometheus(
   jobs: readonly Job[],
   features: readonly Feature[],
   rules: readonly string[] = [],
+  version: PrometheusVersion = INSTALLED,
 ): Promise<PrometheusServer> {
   const folder = mkdtempSync(join(tmpdir(), 'rxscope-prometheus-'));
-  writeFileSync(join(folder, 'prometheus.yml'), configuration(jobs, rules));
+  const more = features.includes('native-histograms') ? nativeHistogramSettings(version) : {};
+  writeFileSync(join(folder, 'prometheus.yml'), configuration(jobs, rules, more));
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(
-    'prometheus',
+    version.prometheus,
     [
       `--config.file=${join(folder, 'prometheus.yml')}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,
@@ -71,8 +82,11 @@ export async function startPrometheus(
   });
 
   const server: PrometheusServer = {
-    query: async (expression) =>
-      vectorSchema.parse(await get('query', { query: expression })).data.result,
+    query: async (expression) => (await server.ask(expression)).samples,
+    ask: async (expression) => {
+      const answer = vectorSchema.parse(await get('query', { query: expression }));
+      return { samples: answer.data.result, remarks: [...answer.warnings, ...answer.infos] };
+    },
     value: async (expression) => {
       const result = await server.query(expression);
       const text = result[0]?.value[1];
@@ -86,6 +100,10 @@ export async function startPrometheus(
       const range = { start: String(now - 60), end: String(now + 60) };
       const answer = await get('query_exemplars', { query: selector, ...range });
       return exemplarsSchema.parse(answer).data.flatMap((series) => series.exemplars);
+    },
+    rules: async () => {
+      const { groups } = rulesSchema.parse(await get('rules', {})).data;
+      return groups.flatMap((group) => group.rules);
     },
     stop: async () => {
       process.off('exit', kill);
@@ -126,6 +144,8 @@ export async function startPrometheus(
 
 const vectorSchema = z.object({
   status: z.literal('success'),
+  warnings: z.array(z.string()).default([]),
+  infos: z.array(z.string()).default([]),
   data: z.object({
     result: z.array(
       z.object({
@@ -151,9 +171,25 @@ const exemplarsSchema = z.object({
     }),
   ),
 });
+const ruleSchema = z.object({
+  name: z.string(),
+  type: z.enum(['recording', 'alerting']),
+  query: z.string(),
+  /** `unknown` until it has been evaluated. */
+  health: z.enum(['ok', 'err', 'unknown']),
+  lastError: z.string().default(''),
+  /** Seconds. */
+  evaluationTime: z.number(),
+});
+type EvaluatedRule = z.output<typeof ruleSchema>;
+const rulesSchema = z.object({
+  data: z.object({ groups: z.array(z.object({ rules: z.array(ruleSchema) })) }),
+});
+
 type StoredExemplar = z.output<typeof exemplarsSchema>['data'][number]['exemplars'][number];
 
-function configuration(jobs: readonly Job[], rules: readonly string[]): string {
+function configuration(jobs: readonly Job[], rules: readonly string[], more: object): string {
+  const intervals = { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' };
   const entries = jobs.map(
     ({ name, target, path, settings = {} }) => `
   - job_name: ${name}
@@ -162,7 +198,7 @@ function configuration(jobs: readonly Job[], rules: readonly string[]): string {
       .join('')}
     static_configs: [{ targets: ['${target}'] }]`,
   );
-  return `global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }
+  return `global: ${JSON.stringify({ ...intervals, ...more })}
 rule_files: ${JSON.stringify(rules)}
 scrape_configs:${entries.join('')}
 `;

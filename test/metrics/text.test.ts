@@ -8,17 +8,21 @@ import { formatBound, formatValue } from '../../src/metrics/exposition.ts';
 import type { Snapshot } from '../../src/metrics/model.ts';
 import { processFamilies } from '../../src/metrics/process.ts';
 import { encodeText } from '../../src/metrics/text.ts';
+import { prometheusVersions } from './prometheus_versions.ts';
 import { TYPICAL } from './snapshots.ts';
 
 function textOf(snapshot: Snapshot): string {
   return Buffer.from(encodeText(snapshot)).toString();
 }
 
-test('promtool finds nothing to complain about in a typical scrape with process metrics', async () => {
-  const input = encodeText([...TYPICAL, ...(await processFamilies())]);
-  const promtool = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
-  expect([promtool.stdout, promtool.stderr, promtool.status]).toEqual(['', '', 0]);
-});
+test.each(prometheusVersions())(
+  'promtool of $name finds nothing to complain about in a typical scrape with process metrics',
+  async ({ promtool }) => {
+    const input = encodeText([...TYPICAL, ...(await processFamilies())]);
+    const said = spawnSync(promtool, ['check', 'metrics'], { input, encoding: 'utf8' });
+    expect([said.stdout, said.stderr, said.status]).toEqual(['', '', 0]);
+  },
+);
 
 test('writes counters and gauges with exact integers and escaped labels and help', () => {
   expect(

@@ -1,5 +1,6 @@
-// The rules on live Prometheus servers that scrape one target whose counters rise: with native histograms,
-// which promtool's tests cannot have, and without. What is recorded equals our own arithmetic.
+// The rules on live Prometheus servers of two versions that scrape one target whose counters rise: with native
+// histograms, which promtool's tests cannot have, without, and with both forms at once. What is recorded
+// equals our own arithmetic.
 
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -14,14 +15,15 @@ import { encoderFor } from '../../src/metrics/negotiate.ts';
 import { rulesYaml } from '../../src/publish/rules/files.ts';
 import { type Histograms, STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
 import { bucketOf } from '../../src/stages/bounds.ts';
-import { emptyHistogram, type Histogram, merge, quantile } from '../../src/stages/histogram.ts';
+import { emptyHistogram, type Histogram, merge } from '../../src/stages/histogram.ts';
 import { scratch } from '../e2e/scratch.ts';
-import { classicQuantile } from '../metrics/classic_quantile.ts';
 import {
   type Feature,
   type PrometheusServer,
   startPrometheus,
 } from '../metrics/prometheus_server.ts';
+import { type PrometheusVersion, prometheusVersions } from '../metrics/prometheus_versions.ts';
+import { classicQuantile, nativeQuantile } from '../metrics/quantiles.ts';
 import { context, reading } from '../metrics/readings.ts';
 
 /** In each tenth of a second, and CPU; the budget is 100 µs. */
@@ -88,30 +90,40 @@ const FAR = [
 ];
 const ABOVE = { ...FIRING, device: 'above', severity: 'warning' };
 
-const SETTINGS: readonly Setting[] = [
-  {
-    title: 'native histograms, rules for both',
-    features: ['native-histograms'],
-    histograms: 'auto',
-    quantileOf: quantile,
-    alerts: [ABOVE, ...FAR],
-  },
-  {
-    title: 'native histograms, rules for them',
-    features: ['native-histograms'],
-    histograms: 'native',
-    quantileOf: quantile,
-    alerts: [ABOVE, ...FAR],
-  },
-  {
+const NATIVE: readonly Feature[] = ['native-histograms'];
+const TEXT = { scrape_protocols: ['OpenMetricsText1.0.0'] };
+type Row = [string, Histograms, Setting['quantileOf'], readonly Feature[], job?: Setting['job']];
+
+/** What a user of a version can choose. */
+function settingsOf(version: PrometheusVersion): Setting[] {
+  const native = nativeQuantile(version);
+  const rows: Row[] = [
+    ['native histograms, rules for both', 'auto', native, NATIVE],
+    ['native histograms, rules for them', 'native', native, NATIVE],
+    ['classic histograms, rules for both', 'auto', classicQuantile, []],
+  ];
+  if (version.major >= 3) {
+    const both = { always_scrape_classic_histograms: true };
+    const converted = { ...TEXT, convert_classic_histograms_to_nhcb: true };
+    rows.push(
+      ['both at once, rules for both', 'auto', native, NATIVE, both],
+      ['both at once, rules for classic', 'classic', classicQuantile, NATIVE, both],
+      ['classic made native, rules for both', 'auto', classicQuantile, NATIVE, converted],
+    );
+  }
+  return rows.map(([title, histograms, quantileOf, features, job = {}]) => ({
+    title: `${version.name}: ${title}`,
+    version,
+    features: ['exemplar-storage', ...features],
+    histograms,
+    job,
+    quantileOf,
     // The classic bucket that holds the budget ends at 122 µs: its middle stands for all of it.
-    title: 'classic histograms, rules for both',
-    features: ['exemplar-storage'],
-    histograms: 'auto',
-    quantileOf: classicQuantile,
-    alerts: FAR,
-  },
-];
+    alerts: quantileOf === classicQuantile ? FAR : [ABOVE, ...FAR],
+  }));
+}
+
+const SETTINGS = prometheusVersions().flatMap(settingsOf);
 
 let target: http.Server;
 /** By title of the setting; all are started at once, since each has to wait. */
@@ -126,12 +138,12 @@ beforeAll(async () => {
   target.listen(0, '127.0.0.1');
   await once(target, 'listening');
   const address = `127.0.0.1:${(target.address() as AddressInfo).port}`;
-  const jobs = [{ name: 'rxscope', target: address, path: '/metrics' }];
   await Promise.all(
-    SETTINGS.map(async ({ title, features, histograms }) => {
+    SETTINGS.map(async ({ title, version, features, histograms, job }) => {
+      const jobs = [{ name: 'rxscope', target: address, path: '/metrics', settings: job }];
       const file = join(folder, `${title}.yaml`);
       writeFileSync(file, rulesYaml({ ...STANDARD_OPTIONS, histograms, windowMs: WINDOW_MS }));
-      servers.set(title, await startPrometheus(jobs, features, [file]));
+      servers.set(title, await startPrometheus(jobs, features, [file], version));
     }),
   );
 });
@@ -201,8 +213,11 @@ describe.each(SETTINGS)('$title', ({ title, quantileOf, alerts }) => {
 
 interface Setting {
   readonly title: string;
+  readonly version: PrometheusVersion;
   readonly features: readonly Feature[];
   readonly histograms: Histograms;
+  /** Settings of the scrape job. */
+  readonly job: Readonly<Record<string, unknown>>;
   readonly quantileOf: (histogram: Histogram, q: number) => number;
   readonly alerts: readonly object[];
 }

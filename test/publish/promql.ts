@@ -4,6 +4,8 @@ import type { SyntaxNode } from '@lezer/common';
 import { parser } from '@prometheus-io/lezer-promql';
 
 export interface Selection {
+  /** `rxscope_drops_total{reason!=""}`: without a range, an offset and the like. */
+  readonly text: string;
   /** `rxscope_drops_total` */
   readonly metric: string;
   /** Labels that it selects by. */
@@ -35,7 +37,8 @@ export function promqlFacts(query: string): PromqlFacts {
       if (type.isError) errors.push(query.slice(Math.max(0, node.from - 30), node.to + 10));
       if (type.name === 'VectorSelector') {
         const matchers = all(node, 'LabelName').map(text);
-        selections.push({ metric: all(node, 'Identifier').map(text)[0] ?? '', matchers });
+        const metric = all(node, 'Identifier').map(text)[0] ?? '';
+        selections.push({ text: text(node), metric, matchers });
       }
       if (type.name === 'GroupingLabels') labels.push(...all(node, 'LabelName').map(text));
       if (type.name === 'MatrixSelector') ranges.push(text(node).replace(/^[\s\S]*\[/, '['));

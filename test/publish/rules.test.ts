@@ -10,6 +10,7 @@ import { selfFamilies } from '../../src/metrics/self_families.ts';
 import { ruleFiles, rulesYaml } from '../../src/publish/rules/files.ts';
 import { type RuleOptions, STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
 import { scratch } from '../e2e/scratch.ts';
+import { prometheusVersions } from '../metrics/prometheus_versions.ts';
 import { WholeAgent, writeMachine } from '../metrics/whole_machine.ts';
 import {
   ALERTS_FOLDER,
@@ -44,7 +45,7 @@ interface Manifest {
   readonly spec: { readonly groups: readonly unknown[] };
 }
 
-describe('promtool', () => {
+describe.each(prometheusVersions())('promtool of $name', ({ promtool }) => {
   const CHOICES: readonly (Partial<RuleOptions> & { readonly title: string })[] = [
     { title: 'as they are' },
     { title: 'of native histograms only', histograms: 'native' },
@@ -59,7 +60,7 @@ describe('promtool', () => {
     const file = join(folder, 'rules.yaml');
     const yaml = rulesYaml({ ...STANDARD_OPTIONS, ...chosen });
     writeFileSync(file, yaml);
-    const { stdout } = await execa('promtool', [
+    const { stdout } = await execa(promtool, [
       'check',
       'rules',
       '--lint=all',
@@ -70,7 +71,7 @@ describe('promtool', () => {
   });
 
   test.each(UNIT_TESTS)('passes the tests of %s', async (name) => {
-    const { stdout } = await execa('promtool', ['test', 'rules', name], { cwd: ALERTS_FOLDER });
+    const { stdout } = await execa(promtool, ['test', 'rules', name], { cwd: ALERTS_FOLDER });
     expect(stdout).toContain('SUCCESS');
   });
 });
