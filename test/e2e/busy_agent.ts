@@ -11,6 +11,7 @@ import {
   startPrometheus,
 } from '../metrics/prometheus_server.ts';
 import { type PrometheusVersion, prometheusVersions } from '../metrics/prometheus_versions.ts';
+import { promqlFacts } from '../publish/promql.ts';
 import { type AgentProcess, startAgent } from './agent_process.ts';
 import { sendOverLoopback } from './loopback.ts';
 import { scratch } from './scratch.ts';
@@ -135,7 +136,7 @@ const OF_PROMETHEUS = [
   'scrape_samples_scraped',
   'scrape_series_added',
 ];
-export const TARGET_LABELS = ['job', 'instance'];
+const TARGET_LABELS = ['job', 'instance'];
 
 /** Labels of each series' name in a text exposition; native histograms go by the name without an end. */
 export function labelsByMetric(body: Uint8Array): Map<string, Set<string>> {
@@ -151,4 +152,24 @@ export function labelsByMetric(body: Uint8Array): Map<string, Set<string>> {
     }
   }
   return found;
+}
+
+/** Metrics, matchers and labels of a query that no series has. */
+export function unknownIn(
+  query: string,
+  known: ReadonlyMap<string, ReadonlySet<string>>,
+): readonly string[] {
+  const { selections, labels, made } = promqlFacts(query);
+  const allowed = new Set([...TARGET_LABELS, ...made, 'le']);
+  const unknown: string[] = [];
+  for (const { metric, matchers } of selections) {
+    const own = known.get(metric);
+    if (own === undefined) unknown.push(metric);
+    for (const label of own ?? []) allowed.add(label);
+    const ofMetric = [...TARGET_LABELS, ...(own ?? [])];
+    unknown.push(
+      ...matchers.filter((one) => !ofMetric.includes(one)).map((one) => `${metric}{${one}}`),
+    );
+  }
+  return [...unknown, ...labels.filter((label) => !allowed.has(label)).map((one) => `by (${one})`)];
 }
