@@ -198,8 +198,25 @@ test('the list of outliers has those of a port with all that is known of them', 
 const QUANTILES = [0.01, 0.5, 0.9, 0.99, 0.999, 1];
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
 
-describe.each(VERSIONS)('$name without native histograms', (version) => {
-  const prometheus = scraping(version, ['exemplar-storage']);
+/** Started together by the first that is needed, as each waits five seconds for its targets. */
+const CLASSIC = VERSIONS.map((version) => ({
+  ...version,
+  prometheus: scraping(version, ['exemplar-storage']),
+}));
+const NATIVE = VERSIONS.map((version) => ({
+  ...version,
+  prometheus: scraping(version, ['native-histograms', 'exemplar-storage']),
+}));
+let allScraping: Promise<void> | undefined;
+function startScraping(): Promise<void> {
+  allScraping ??= Promise.all(
+    [...CLASSIC, ...NATIVE].map(({ prometheus }) => prometheus.start()),
+  ).then(() => {});
+  return allScraping;
+}
+
+describe.each(CLASSIC)('$name without native histograms', ({ prometheus }) => {
+  beforeAll(startScraping);
 
   test.each(PACKET_PROBES)(
     '%s: count, sum and histogram_quantile are those of the agent',
@@ -223,8 +240,8 @@ describe.each(VERSIONS)('$name without native histograms', (version) => {
   });
 });
 
-describe.each(VERSIONS)('$name with native histograms', (version) => {
-  const prometheus = scraping(version, ['native-histograms', 'exemplar-storage']);
+describe.each(NATIVE)('$name with native histograms', ({ prometheus, ...version }) => {
+  beforeAll(startScraping);
 
   test.each(PACKET_PROBES)(
     '%s: count, sum and histogram_quantile are those of the agent',
@@ -245,21 +262,20 @@ describe.each(VERSIONS)('$name with native histograms', (version) => {
   });
 });
 
-/** A Prometheus that scrapes the agent, for the tests of the describe around it. */
+/** A Prometheus that scrapes the agent. */
 function scraping(version: PrometheusVersion, features: readonly Feature[]) {
   let server: PrometheusServer | undefined;
-  beforeAll(async () => {
-    const target = new URL(agent.url).host;
-    const job = { name: 'agent', target, path: '/metrics' };
-    server = await startPrometheus([job], features, [], version);
-    await sendOverLoopback(2003);
-  });
   afterAll(() => server?.stop());
   const started = (): PrometheusServer => {
     if (server === undefined) throw new Error('Prometheus has not been started');
     return server;
   };
   return {
+    start: async () => {
+      const job = { name: 'agent', target: new URL(agent.url).host, path: '/metrics' };
+      server = await startPrometheus([job], features, [], version);
+      await sendOverLoopback(2003);
+    },
     value: (expression: string) => started().value(expression),
 
     /** Waits for the scrape after the last datagram. */

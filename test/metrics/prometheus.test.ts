@@ -38,14 +38,25 @@ async function snapshot(): Promise<Snapshot> {
 }
 
 const VERSIONS = prometheusVersions();
-
-describe.each(VERSIONS)('$name without native histograms', (version) => {
-  const prometheus = prometheusFixture(
+const CLASSIC = VERSIONS.map((version) => ({
+  ...version,
+  prometheus: prometheusFixture(version, ['exemplar-storage'], 'application/openmetrics-text'),
+}));
+const NATIVE = VERSIONS.map((version) => ({
+  ...version,
+  prometheus: prometheusFixture(
     version,
-    ['exemplar-storage'],
-    'application/openmetrics-text',
-  );
+    ['native-histograms', 'exemplar-storage'],
+    'application/vnd.google.protobuf',
+  ),
+}));
+const ALL = [...CLASSIC, ...NATIVE];
 
+// At once: each waits five seconds for its targets.
+beforeAll(() => Promise.all(ALL.map(({ prometheus }) => prometheus.start())));
+afterAll(() => Promise.all(ALL.map(({ prometheus }) => prometheus.stop())));
+
+describe.each(CLASSIC)('$name without native histograms', ({ prometheus }) => {
   test('both jobs are up and bring the same series, whatever the format', async () => {
     const own = (labels: Labels) => labels.__name__?.startsWith('rxscope_') === true;
     const seriesOf = async (job: string) => {
@@ -78,13 +89,7 @@ describe.each(VERSIONS)('$name without native histograms', (version) => {
   });
 });
 
-describe.each(VERSIONS)('$name with native histograms', (version) => {
-  const prometheus = prometheusFixture(
-    version,
-    ['native-histograms', 'exemplar-storage'],
-    'application/vnd.google.protobuf',
-  );
-
+describe.each(NATIVE)('$name with native histograms', ({ prometheus, ...version }) => {
   test('counts and sums are ours, of an empty histogram too', async () => {
     expect(await prometheus.value(`histogram_count(${NAME}${BUSY_SELECTOR})`)).toBe(1634);
     expect(await prometheus.value(`histogram_sum(${NAME}${BUSY_SELECTOR})`)).toBe(2.017282478);
@@ -125,7 +130,7 @@ describe.each(VERSIONS)('$name with native histograms', (version) => {
 
 type Labels = Readonly<Record<string, string>>;
 
-/** One Prometheus and the server that it scrapes, for the tests of the describe around it. */
+/** One Prometheus and the server that it scrapes. */
 function prometheusFixture(
   version: PrometheusVersion,
   features: readonly Feature[],
@@ -135,7 +140,7 @@ function prometheusFixture(
   let target: http.Server | undefined;
   const served = new Set<string>();
 
-  beforeAll(async () => {
+  async function start(): Promise<void> {
     target = http.createServer((request, response) => {
       const encoder = encoderFor(request.url === '/text' ? undefined : request.headers.accept);
       if (request.url === '/metrics') served.add(encoder.contentType.split(';')[0] ?? '');
@@ -157,13 +162,13 @@ function prometheusFixture(
       version,
     );
     expect([...served]).toEqual([negotiatedType]);
-  });
+  }
 
-  afterAll(async () => {
+  async function stop(): Promise<void> {
     await server?.stop();
     target?.closeAllConnections();
     target?.close();
-  });
+  }
 
   function started(): PrometheusServer {
     if (server === undefined) throw new Error('Prometheus has not been started');
@@ -180,6 +185,8 @@ function prometheusFixture(
   }
 
   return {
+    start,
+    stop,
     query: (expression: string) => started().query(expression),
     value: (expression: string) => started().value(expression),
     expectExemplar,

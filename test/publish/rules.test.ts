@@ -70,7 +70,7 @@ describe.each(prometheusVersions())('promtool of $name', ({ promtool }) => {
     expect(stdout).toContain(`SUCCESS: ${rulesOf(yaml).length} rules found`);
   });
 
-  test.each(UNIT_TESTS)('passes the tests of %s', async (name) => {
+  test.concurrent.each(UNIT_TESTS)('passes the tests of %s', async (name) => {
     const { stdout } = await execa(promtool, ['test', 'rules', name], { cwd: ALERTS_FOLDER });
     expect(stdout).toContain('SUCCESS');
   });
