@@ -24,7 +24,7 @@ export const INSTALLED = versionOf('prometheus', 'promtool');
 export function prometheusVersions(): readonly PrometheusVersion[] {
   const newest = newestPrometheus();
   if (!('reason' in newest)) return [INSTALLED, newest];
-  test('with the newest Prometheus', (context) => context.skip(newest.reason));
+  test.for([newest])('with the newest Prometheus', ({ reason }, { skip }) => skip(reason));
   return [INSTALLED];
 }
 
@@ -37,7 +37,7 @@ export function newestPrometheus(): PrometheusVersion | { readonly reason: strin
     folder = execFileSync(script, { encoding: 'utf8', stdio: [...stdio] }).trim();
   } catch (error) {
     const said = String((error as { stderr?: unknown }).stderr ?? error).trim();
-    return { reason: `no newer Prometheus than ${INSTALLED.name}: ${said.split('\n').at(-1)}` };
+    return { reason: `nothing newer than ${INSTALLED.name} can be had: ${said.split('\n').at(-1)}` };
   }
   const version = versionOf(`${folder}/prometheus`, `${folder}/promtool`);
   if (version.major >= 3) return version;
