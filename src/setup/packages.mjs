@@ -35,6 +35,12 @@ export const TEST_PACKAGES = [
     commands: ['prometheus', 'promtool'],
     services: ['prometheus'],
   },
+  {
+    name: 'prometheus-alertmanager',
+    use: 'turns alerts into notifications',
+    commands: ['prometheus-alertmanager', 'amtool'],
+    services: ['prometheus-alertmanager'],
+  },
   { name: 'jsonnet', use: 'evaluates the mixin of alerts', commands: ['jsonnet', 'jsonnetfmt'] },
   { name: 'openssl', use: 'makes certificates', commands: ['openssl'] },
   { name: 'curl', use: 'asks over TLS', commands: ['curl'] },
