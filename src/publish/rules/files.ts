@@ -9,7 +9,7 @@ import { runbook } from './runbook.ts';
 import { termsOf } from './terms.ts';
 import { prometheusRule, rulesFile } from './yaml.ts';
 
-/** Recording rules first: promtool evaluates groups in the order of the file. */
+/** Recording rules first, for the reader: Prometheus evaluates groups beside each other, promtool in no order. */
 export function ruleGroups(options: RuleOptions): RuleGroup[] {
   const terms = termsOf(options);
   return [...recordingGroups(terms), ...alertGroups(terms)];
