@@ -15,6 +15,9 @@ export const SENDER = '10.77.0.1';
 export const RECEIVER = '10.77.0.2';
 export const RECEIVER_V6 = 'fd77::2';
 
+/** Messages: more than any test sends or reads. */
+export const ENDLESS = 1_000_000_000;
+
 export interface Received {
   readonly received: number;
   readonly bytes: number;
@@ -95,6 +98,12 @@ export class Lab {
     return this.#send(this.receiver, protocol, to, port, count, options);
   }
 
+  /** Sends from the sender's namespace until it is killed, which close() does at the latest. */
+  keepSending(protocol: Protocol, to: string, port: number, options: Options = {}): ChildProcess {
+    const words = ['send', protocol, to, `${port}`, `${ENDLESS}`, ...wordsOf(options)];
+    return this.#start(this.sender, words);
+  }
+
   async #send(
     namespace: string,
     protocol: Protocol,
@@ -109,7 +118,7 @@ export class Lab {
       to,
       `${port}`,
       `${count}`,
-      ...words(options),
+      ...wordsOf(options),
     ]);
     const { sent } = JSON.parse(await finished(child)) as { sent: number };
     if (sent !== count) throw new Error(`sent ${sent} of ${count}`);
@@ -129,7 +138,7 @@ export class Lab {
       address,
       `${port}`,
       `${count}`,
-      ...words(options),
+      ...wordsOf(options),
     ]);
     const result = finished(child).then((output) => {
       const lines = output.trim().split('\n');
@@ -207,7 +216,7 @@ function ip(namespace: string, ...args: string[]): void {
   run('ip', '-n', namespace, ...args);
 }
 
-function words(options: Options): string[] {
+function wordsOf(options: Options): string[] {
   return Object.entries(options).map(([name, value]) => `${name}=${value}`);
 }
 

@@ -43,17 +43,18 @@ export interface PrometheusServer {
 
 /**
  * Starts it; resolves when every job has been scraped with success. Rules, a file's path each, are
- * evaluated each second.
+ * evaluated each second; their alerts go to the Alertmanager at HOST:PORT, if there is one.
  */
 export async function startPrometheus(
   jobs: readonly Job[],
   features: readonly Feature[],
   rules: readonly string[] = [],
   version: PrometheusVersion = INSTALLED,
+  alertmanager?: string,
 ): Promise<PrometheusServer> {
   const folder = mkdtempSync(join(tmpdir(), 'rxscope-prometheus-'));
   const more = features.includes('native-histograms') ? nativeHistogramSettings(version) : {};
-  writeFileSync(join(folder, 'prometheus.yml'), configuration(jobs, rules, more));
+  writeFileSync(join(folder, 'prometheus.yml'), configuration(jobs, rules, more, alertmanager));
   const address = `127.0.0.1:${await freePort()}`;
   const child = spawn(
     version.prometheus,
@@ -188,7 +189,12 @@ const rulesSchema = z.object({
 
 type StoredExemplar = z.output<typeof exemplarsSchema>['data'][number]['exemplars'][number];
 
-function configuration(jobs: readonly Job[], rules: readonly string[], more: object): string {
+function configuration(
+  jobs: readonly Job[],
+  rules: readonly string[],
+  more: object,
+  alertmanager: string | undefined,
+): string {
   const intervals = { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' };
   const entries = jobs.map(
     ({ name, target, path, settings = {} }) => `
@@ -198,8 +204,11 @@ function configuration(jobs: readonly Job[], rules: readonly string[], more: obj
       .join('')}
     static_configs: [{ targets: ['${target}'] }]`,
   );
+  const alertmanagers =
+    alertmanager === undefined ? [] : [{ static_configs: [{ targets: [alertmanager] }] }];
   return `global: ${JSON.stringify({ ...intervals, ...more })}
 rule_files: ${JSON.stringify(rules)}
+alerting: { alertmanagers: ${JSON.stringify(alertmanagers)} }
 scrape_configs:${entries.join('')}
 `;
 }
