@@ -3,7 +3,7 @@
 import { heat, history, lines, single } from './charts.ts';
 import { dashboard } from './frame.ts';
 import { steps } from './panel.ts';
-import { ONE_HOST, quantile, rate, sumRate } from './queries.ts';
+import { ONE_HOST, otherDevices, quantile, rate, sumRate } from './queries.ts';
 import { grid, matrix } from './tables.ts';
 
 const OF_DEVICE = `device=~"$device",${ONE_HOST}`;
@@ -79,10 +79,11 @@ export const cpus = dashboard({
           width: 12,
           height: 10,
           rows: 'interrupt',
-          columns: 'cpu',
-          expr: `sum by (interrupt, cpu) (label_join(${rate('rxscope_interrupts_total', OF_CARDS)}, "interrupt", " ", "device", "queue", "irq"))`,
+          columns: 'CPU',
+          order: ['irq', 'cpu'],
+          expr: `sum by (interrupt, irq, CPU, cpu) (\n${interruptsNamed(rate('rxscope_interrupts_total', OF_CARDS))}\n)`,
           reading:
-            'A row for each interrupt of a card: device, queue, number. A column for each CPU. Red is busy: a good layout is a diagonal, one queue a CPU; a red column is one CPU that does it all.',
+            'A row for each interrupt of a card: device, queue if it is one’s, number. A column for each CPU. Red is busy: a good layout is a diagonal, one queue a CPU; a red column is one CPU that does it all.',
           when: 'uneven',
           remedy:
             'Write other CPUs to /proc/irq/N/smp_affinity_list, N being the number; irqbalance may move it back.',
@@ -94,8 +95,8 @@ export const cpus = dashboard({
           width: 12,
           height: 10,
           query: {
-            expr: `sum by (device, queue, irq, cpu) (${rate('rxscope_interrupts_total', OF_CARDS)}) > 0`,
-            legend: '{{device}} {{queue}} ({{irq}}) → CPU {{cpu}}',
+            expr: `sum by (interrupt, CPU) (\n${interruptsNamed(rate('rxscope_interrupts_total', OF_CARDS))}\n) > 0`,
+            legend: '{{interrupt}} → {{CPU}}',
           },
           reading:
             'A line for each interrupt and CPU where it came, redder the more. A line that ends where another begins: the interrupt was moved.',
@@ -204,11 +205,12 @@ export const cpus = dashboard({
           logarithmic: true,
           queries: [
             {
-              expr: quantile(0.99, 'hardirq_duration', ONE_HOST, ['device']),
+              expr: otherDevices(quantile(0.99, 'hardirq_duration', ONE_HOST, ['device'])),
               legend: '{{device}}',
             },
           ],
-          reading: 'From entry to exit of a device’s handler; without a name: no network device’s.',
+          reading:
+            'From entry to exit of a device’s handler; others: disks, timers and all else that is no network device.',
           remedy: 'It holds up everything else on its CPU: move that interrupt elsewhere.',
         }),
         lines({
@@ -287,7 +289,7 @@ export const cpus = dashboard({
         grid({
           id: 36,
           title: 'Settings',
-          unit: 'short',
+          unit: 'none',
           width: 8,
           columns: [
             { name: 'NET_RX packets', expr: setting('rxscope_netdev_budget_packets') },
@@ -326,6 +328,14 @@ export const cpus = dashboard({
     },
   ],
 });
+
+/** With labels to read: `eth0 queue 0 (irq 38)`, `eth0 (irq 37)`, and `CPU 1`. */
+function interruptsNamed(query: string): string {
+  const joined = `label_join(${query}, "joined", ";", "device", "queue", "irq")`;
+  const ofQueue = `label_replace(${joined}, "interrupt", "$1 queue $2 (irq $3)", "joined", "(.*);(.+);(.*)")`;
+  const named = `label_replace(${ofQueue}, "interrupt", "$1 (irq $2)", "joined", "(.*);;(.*)")`;
+  return `label_replace(${named}, "CPU", "CPU $1", "cpu", "(.*)")`;
+}
 
 function byCpu(metric: string) {
   return { expr: sumRate(metric, ONE_HOST, ['cpu']), legend: 'CPU {{cpu}}' };

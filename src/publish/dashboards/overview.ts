@@ -22,8 +22,8 @@ const HOST = ['job', 'instance'];
 /** Opens another dashboard for the host of a row, over the same time. */
 const HOST_URL = `/d/rxscope-path?${[
   `var-datasource=${variable('datasource')}`,
-  `var-job=${variable('__data.fields.job')}`,
-  `var-instance=${variable('__data.fields.instance')}`,
+  `var-job=${variable('__data.fields.job:percentencode')}`,
+  `var-instance=${variable('__data.fields.instance:percentencode')}`,
   variable('__url_time_range'),
 ].join('&')}`;
 

@@ -14,6 +14,7 @@ import {
   mean,
   ONE_HOST,
   observations,
+  otherDevices,
   overBudgetShare,
   perProbe,
   quantile,
@@ -237,7 +238,7 @@ function rowOf(probe: Probe) {
         limit: 'budget',
         queries: [
           {
-            expr: quantile(0.99, id, selector, labels),
+            expr: named99(id, selector, labels),
             legend: labels.map((label) => `{{${label}}}`).join(' '),
             exemplars: true,
           },
@@ -260,6 +261,12 @@ function rowOf(probe: Probe) {
       }),
     ],
   };
+}
+
+/** P99 by the probe's labels; disks and timers have interrupts, too. */
+function named99(id: string, selector: string, labels: readonly string[]): string {
+  const query = quantile(0.99, id, selector, labels);
+  return id === 'hardirq_duration' ? otherDevices(query) : query;
 }
 
 /** Only probes that have a device can be asked for one. */

@@ -28,7 +28,7 @@ function either(native: string, classic: string): string {
   return `${native} # native\nor # either\n${classic} # classic`;
 }
 
-/** The quantile of a probe's latency, seconds. */
+/** The quantile of a probe's latency, seconds; of what is idle none, where Prometheus says NaN. */
 export function quantile(
   q: number,
   probe: string,
@@ -36,8 +36,8 @@ export function quantile(
   by: readonly string[] = [],
 ): string {
   return either(
-    `histogram_quantile(${q}, ${sumRate(seconds(probe), selector, by)})`,
-    `histogram_quantile(${q}, ${sumRate(`${seconds(probe)}_bucket`, selector, [...by, 'le'])})`,
+    `histogram_quantile(${q}, ${sumRate(seconds(probe), selector, by)}) >= 0`,
+    `histogram_quantile(${q}, ${sumRate(`${seconds(probe)}_bucket`, selector, [...by, 'le'])}) >= 0`,
   );
 }
 
@@ -74,6 +74,11 @@ export function labelled(label: string, value: string, query: string): string {
   return `label_replace(\n${query}\n, "${label}", "${value}", "", "")`;
 }
 
+/** A name for what belongs to no network device: an empty label makes an empty legend. */
+export function otherDevices(query: string): string {
+  return `label_replace(\n${query}\n, "device", "others", "device", "")`;
+}
+
 /** In brackets, on lines of its own, so that the marks at the ends of lines stay there. */
 export function group(query: string): string {
   return `(\n${query}\n)`;
@@ -86,10 +91,10 @@ export function worstRatio(selector: string): string {
   return `max by (job, instance) (\n${group(latencies)}\n/ on (job, instance, probe)\nrxscope_budget_seconds{${selector}}\n)`;
 }
 
-/** The share of each probe's observations that took longer than its budget. */
+/** The share of each probe's observations that took longer than its budget; none of idle probes. */
 export function overBudgetShare(selector: string): string {
   const over = sumRate('rxscope_over_budget_total', selector, ['probe']);
-  return `${over}\n/\n${group(perProbe((id) => observations(id, selector)))}`;
+  return `${over}\n/\n${group(perProbe((id) => observations(id, selector)))} >= 0`;
 }
 
 export function seconds(probe: string): string {

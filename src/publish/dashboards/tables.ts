@@ -12,6 +12,10 @@ import {
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { PanelBuilder as Table } from '@grafana/grafana-foundation-sdk/table';
 import { type Face, face, instant, refId, thresholds, type Unit } from './panel.ts';
+
+/** In a cell without a value: a host that is down, a probe that is idle. */
+const NOTHING = '–';
+
 export interface Column {
   /** Of an instant query; without one a label that the queries bring. */
   readonly expr?: string;
@@ -37,7 +41,8 @@ export function grid(spec: Grid): Builder<Panel> {
   const panel = face(new Table(), spec)
     .targets(queries.map(({ expr = '' }, index) => instant(expr, index)))
     .transformations([{ id: 'merge', options: {} }, organize(spec.columns)])
-    .filterable(true);
+    .filterable(true)
+    .noValue(NOTHING);
   if (spec.sortBy !== undefined)
     panel.sortBy(
       spec.sortBy.map((name) =>
@@ -55,19 +60,43 @@ export function grid(spec: Grid): Builder<Panel> {
 
 /** Rows by one label, columns by another, each cell coloured by its value. */
 export function matrix(
-  spec: Face & { readonly expr: string; readonly rows: string; readonly columns: string },
+  spec: Face & {
+    readonly expr: string;
+    readonly rows: string;
+    readonly columns: string;
+    /** Labels that are numbers: rows are sorted by the first, columns by the second. */
+    readonly order: readonly [string, string];
+  },
 ): Builder<Panel> {
   return face(new Table(), spec)
     .targets([instant(spec.expr, 0)])
     .transformations([
-      // Rows and columns come in the order in which they are first seen.
-      sortedBy(spec.rows),
-      sortedBy(spec.columns),
+      // Rows and columns come in the order in which they are first seen; as text 10 is before 2.
+      {
+        id: 'convertFieldType',
+        options: {
+          conversions: spec.order.map((targetField) => ({
+            targetField,
+            destinationType: 'number',
+          })),
+        },
+      },
+      ...spec.order.map(sortedBy),
       {
         id: 'groupingToMatrix',
         options: { rowField: spec.rows, columnField: spec.columns, valueField: 'Value' },
       },
+      // Its own name for the column of the rows is both labels'.
+      {
+        id: 'organize',
+        options: {
+          excludeByName: {},
+          indexByName: {},
+          renameByName: { [`${spec.rows}\\${spec.columns}`]: spec.rows },
+        },
+      },
     ])
+    .noValue(NOTHING)
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.ContinuousGrYlRd))
     .overrideByFieldType('number', [
       { id: 'custom.cellOptions', value: { type: 'color-background', mode: 'basic' } },
