@@ -39,7 +39,6 @@ const MAY_BE_EMPTY: Readonly<Record<string, string>> = {
 /** What the traffic of this test must be seen in, as more than 0. */
 const BUSY = [
   'rxscope-overview 14 A (Packets received)',
-  'rxscope-overview 15 A (Packets dropped)',
   'rxscope-overview 16 A (Worst P99 / budget)',
   'rxscope-overview 41 A (Drops by reason)',
   'rxscope-path 13 A (Over budget)',

@@ -38,6 +38,8 @@ export interface PrometheusServer {
   exemplars(selector: string): Promise<readonly StoredExemplar[]>;
   /** All recording and alerting rules, as they were evaluated last. */
   rules(): Promise<readonly EvaluatedRule[]>;
+  /** Any other question of its API: `query_range`. Resolves to the answer as it is. */
+  ask(path: string, parameters: Readonly<Record<string, string>>): Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -106,6 +108,7 @@ export async function startPrometheus(
       const { groups } = rulesSchema.parse(await get('rules', {})).data;
       return groups.flatMap((group) => group.rules);
     },
+    ask: get,
     stop: async () => {
       process.off('exit', kill);
       if (!ended) {

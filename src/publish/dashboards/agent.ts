@@ -304,7 +304,12 @@ export const agent = dashboard({
           columns: [
             { name: 'instance' },
             { name: 'job' },
-            { name: 'up', expr: `max by (job, instance) (up{${FLEET}})`, thresholds: UP },
+            {
+              name: 'up',
+              expr: `max by (job, instance) (up{${FLEET}})`,
+              thresholds: UP,
+              words: { 0: 'down', 1: 'up' },
+            },
             {
               name: 'version',
             },
@@ -319,6 +324,7 @@ export const agent = dashboard({
               name: 'configuration',
               expr: `max by (job, instance) (rxscope_config_last_reload_successful{${FLEET}})`,
               thresholds: UP,
+              words: { 0: 'refused', 1: 'ok' },
             },
             {
               name: 'probes up',
@@ -330,7 +336,7 @@ export const agent = dashboard({
             },
           ],
           reading:
-            'A row for each agent, those that are down first. configuration is 0 where the last reload was refused.',
+            'A row for each agent, those that are down first. configuration: whether the last reload was taken.',
           when: 'low',
           remedy: '`rxscope check-config FILE` says what is wrong with a configuration.',
         }),

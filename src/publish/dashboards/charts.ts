@@ -46,6 +46,8 @@ export interface Lines extends Face {
   readonly queries: readonly Query[];
   readonly stacked?: true;
   readonly logarithmic?: true;
+  /** Many series, of which the largest matter: the legend is a list beside it, by the latest value. */
+  readonly many?: true;
   /** Series of this name are drawn as a dashed line: a limit, not a measurement. */
   readonly limit?: string;
 }
@@ -59,7 +61,7 @@ export function lines(spec: Lines): Builder<Panel> {
     .lineWidth(1)
     .fillOpacity(spec.stacked ? 40 : 0)
     .showPoints(VisibilityMode.Never)
-    .legend(legend())
+    .legend(spec.many ? rankedLegend() : legend())
     .tooltip(
       new VizTooltipOptionsBuilder().mode(TooltipDisplayMode.Multi).sort(SortOrder.Descending),
     );
@@ -95,6 +97,8 @@ export function single(spec: Single): Builder<Panel> {
 export interface Heat extends Face {
   /** Buckets of a histogram in both forms, or one series for each row. */
   readonly of: { readonly native: string; readonly classic: string } | Query;
+  /** The value of the brightest colour; else the highest that is seen. */
+  readonly max?: number;
 }
 
 /** A colour for each cell of time and value. */
@@ -110,20 +114,20 @@ export function heat(spec: Heat): Builder<Panel> {
           ),
         ];
   const rows = 'expr' in spec.of;
+  const colour = new HeatmapColorOptionsBuilder()
+    .mode(HeatmapColorMode.Scheme)
+    .scheme('Turbo')
+    .fill('dark-orange')
+    .scale(HeatmapColorScale.Exponential)
+    .exponent(0.5)
+    .steps(64)
+    .reverse(false);
+  if (spec.max !== undefined) colour.min(0).max(spec.max);
   return (
     face(new Heatmap(), spec)
       .targets(targets)
       .calculate(false)
-      .color(
-        new HeatmapColorOptionsBuilder()
-          .mode(HeatmapColorMode.Scheme)
-          .scheme('Turbo')
-          .fill('dark-orange')
-          .scale(HeatmapColorScale.Exponential)
-          .exponent(0.5)
-          .steps(64)
-          .reverse(false),
-      )
+      .color(colour)
       .cellGap(0)
       .yAxis(
         new YAxisConfigBuilder()
@@ -180,6 +184,16 @@ export function waterfall(
       { id: 'custom.fillOpacity', value: 0 },
       { id: 'custom.lineWidth', value: 0 },
     ]);
+}
+
+function rankedLegend(): VizLegendOptionsBuilder {
+  return new VizLegendOptionsBuilder()
+    .showLegend(true)
+    .displayMode(LegendDisplayMode.Table)
+    .placement(LegendPlacement.Right)
+    .calcs(['lastNotNull'])
+    .sortBy('Last *')
+    .sortDesc(true);
 }
 
 function legend(): VizLegendOptionsBuilder {

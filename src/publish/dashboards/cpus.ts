@@ -127,8 +127,10 @@ export const cpus = dashboard({
           title: 'Time in softirqs by CPU',
           unit: 'percentunit',
           width: 12,
+          max: 1,
           of: { expr: `sum by (cpu) (${SOFTIRQ_SECONDS})`, legend: '{{cpu}}' },
-          reading: 'The same by the share of each CPU’s time that softirqs take.',
+          reading:
+            'The same by the share of each CPU’s time that softirqs take. The brightest is all of it: a dark panel is an idle one.',
           when: 'uneven',
           remedy:
             'A bright row above 40 %: move queues, or what else runs on that CPU, away from it.',

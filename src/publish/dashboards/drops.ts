@@ -3,7 +3,7 @@
 import { lines, single } from './charts.ts';
 import { dashboard } from './frame.ts';
 import { steps } from './panel.ts';
-import { FLEET, group, quantile, rate, sumRate } from './queries.ts';
+import { FLEET, group, lost, quantile, rate, sumRate } from './queries.ts';
 import { grid } from './tables.ts';
 
 const ON_DEVICE = `${FLEET},device=~"$device"`;
@@ -30,19 +30,21 @@ export const drops = dashboard({
           unit: 'pps',
           width: 6,
           expr: sumRate('rxscope_packets_dropped_total', ON_DEVICE),
-          thresholds: steps([1, 'orange'], [100, 'red']),
-          reading: 'Packets dropped by cards and kernels, each counted once.',
+          thresholds: steps(),
+          reading:
+            'Packets dropped by cards and kernels for any reason, each counted once; many on purpose, such as by a firewall.',
           remedy: 'The panels below say by whom and why.',
         }),
         single({
           id: 12,
           alert: 'RxscopeDrops',
-          title: 'Share of received',
+          title: 'Lost, of received',
           unit: 'percentunit',
           width: 6,
-          expr: `${sumRate('rxscope_packets_dropped_total', ON_DEVICE)} / ${sumRate('rxscope_received_packets_total', ON_DEVICE)}`,
+          expr: `${lost(ON_DEVICE)} / ${sumRate('rxscope_received_packets_total', ON_DEVICE)}`,
           thresholds: steps([0.0001, 'orange'], [0.01, 'red']),
-          reading: 'Dropped packets as a share of those received.',
+          reading:
+            'Packets dropped for reasons that mean loss, and by cards, as a share of those received; the runbook lists the reasons.',
           remedy: 'Above 0.01 % look for the reason, above 1 % at once.',
         }),
         single({
@@ -74,6 +76,7 @@ export const drops = dashboard({
           unit: 'pps',
           width: 12,
           stacked: true,
+          many: true,
           queries: [
             { expr: sumRate('rxscope_drops_total', ON_DEVICE, ['reason']), legend: '{{reason}}' },
           ],

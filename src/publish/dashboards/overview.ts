@@ -8,6 +8,7 @@ import { steps, variable } from './panel.ts';
 import {
   FLEET,
   IDS,
+  lost,
   overBudgetShare,
   perProbe,
   quantile,
@@ -27,8 +28,15 @@ const HOST_URL = `/d/rxscope-path?${[
   variable('__url_time_range'),
 ].join('&')}`;
 
-const DROPPED = sumRate('rxscope_packets_dropped_total', FLEET);
 const RECEIVED = sumRate('rxscope_received_packets_total', FLEET);
+
+const P99_TO_BUDGET = {
+  name: 'P99 / budget',
+  of: 'P99',
+  to: 'budget',
+  unit: 'percentunit',
+  thresholds: steps([1, 'orange'], [5, 'red']),
+} as const;
 
 export const overview = dashboard({
   uid: 'rxscope-overview',
@@ -99,12 +107,13 @@ export const overview = dashboard({
         single({
           id: 15,
           alert: 'RxscopeDrops',
-          title: 'Packets dropped',
+          title: 'Packets lost',
           unit: 'percentunit',
           width: 4,
-          expr: `${DROPPED} / ${RECEIVED}`,
+          expr: `${lost(FLEET)} / ${RECEIVED}`,
           thresholds: steps([0.0001, 'orange'], [0.01, 'red']),
-          reading: 'Packets dropped as a share of those received, each counted once.',
+          reading:
+            'Packets dropped for reasons that mean loss, and by cards, as a share of those received. Firewalls and scans of closed ports are not in it: the runbook lists the reasons.',
           remedy: 'Above 0.01 % find the reason in Drops by reason, then open Drops and queues.',
         }),
         single({
@@ -118,6 +127,70 @@ export const overview = dashboard({
           reading:
             'The highest P99 of any probe on any host, as a share of its budget. 100 % is at the budget.',
           remedy: 'Find the host in the table below and open its path.',
+        }),
+      ],
+    },
+    {
+      id: 50,
+      title: 'Hosts',
+      panels: [
+        grid({
+          id: 51,
+          title: 'Worst hosts',
+          unit: 'short',
+          width: 24,
+          height: 10,
+          sortBy: ['up', '-P99 / budget'],
+          columns: [
+            { name: 'instance', link: { title: 'Path of this host', url: HOST_URL } },
+            { name: 'job' },
+            {
+              name: 'up',
+              expr: `max by (job, instance) (up{${FLEET}})`,
+              words: { 0: 'down', 1: 'up' },
+              thresholds: [
+                { value: null, color: 'red' },
+                { value: 1, color: 'green' },
+              ],
+            },
+            {
+              name: 'P99 / budget',
+              expr: worstRatio(FLEET),
+              unit: 'percentunit',
+              thresholds: steps([1, 'orange'], [5, 'red']),
+            },
+            {
+              name: 'over budget',
+              expr: sumRate('rxscope_over_budget_total', FLEET, HOST),
+              unit: 'cps',
+            },
+            {
+              name: 'received',
+              expr: sumRate('rxscope_received_packets_total', FLEET, HOST),
+              unit: 'pps',
+            },
+            {
+              name: 'lost',
+              expr: lost(FLEET, HOST),
+              unit: 'pps',
+              thresholds: steps([1, 'orange']),
+            },
+            {
+              name: 'squeezed',
+              expr: sumRate('rxscope_softnet_times_squeezed_total', FLEET, HOST),
+              unit: 'cps',
+            },
+            {
+              name: 'busiest CPU in softirqs',
+              expr: `max by (job, instance) (${rate('rxscope_cpu_seconds_total', `mode="softirq",cpu!="(other)",${FLEET}`)})`,
+              unit: 'percentunit',
+              thresholds: steps([0.4, 'orange'], [0.8, 'red']),
+            },
+          ],
+          reading:
+            'A row for each host: first those that are down, of which nothing else is known, then the worst: by the highest P99 as a share of the budget, over all probes.',
+          remedy:
+            'Click on a host to see its path. Many hosts at once point to a change that all had; one host alone to its own load.',
         }),
       ],
     },
@@ -144,6 +217,7 @@ export const overview = dashboard({
               thresholds: steps([0.001, 'orange'], [0.01, 'red']),
             },
           ],
+          ratio: P99_TO_BUDGET,
           reading:
             'One row for each probe in use, over all hosts selected. Quantiles are within 9.1 % with native histograms, within a factor of two with classic ones. The budget is the lowest where hosts differ.',
           remedy:
@@ -166,12 +240,6 @@ export const overview = dashboard({
       ],
     },
     {
-      id: 30,
-      title: 'Probes that are off by default',
-      collapsed: true,
-      panels: PROBES.filter(({ enabled }) => !enabled).map(againstBudget),
-    },
-    {
       id: 40,
       title: 'Drops',
       panels: [
@@ -182,6 +250,7 @@ export const overview = dashboard({
           unit: 'pps',
           width: 12,
           stacked: true,
+          many: true,
           queries: [
             { expr: sumRate('rxscope_drops_total', FLEET, ['reason']), legend: '{{reason}}' },
           ],
@@ -192,84 +261,28 @@ export const overview = dashboard({
         }),
         lines({
           id: 42,
-          title: 'Hosts that drop most',
+          title: 'Hosts that lose most',
           unit: 'pps',
           width: 12,
+          many: true,
           queries: [
             {
-              expr: `topk(10, ${sumRate('rxscope_packets_dropped_total', FLEET, HOST)})`,
+              expr: `topk(10, ${lost(FLEET, HOST)})`,
               legend: '{{instance}}',
             },
           ],
           reading:
-            'The ten hosts with the most drops, by cards and kernels together, each packet once.',
+            'The ten hosts that lose most packets, by cards and for reasons that mean loss, each packet once.',
           remedy:
             'Open Drops and queues for the host: one host alone points to its reader or its card.',
         }),
       ],
     },
     {
-      id: 50,
-      title: 'Hosts',
-      panels: [
-        grid({
-          id: 51,
-          title: 'Worst hosts',
-          unit: 'short',
-          width: 24,
-          height: 10,
-          sortBy: ['up', '-P99 / budget'],
-          columns: [
-            { name: 'instance', link: { title: 'Path of this host', url: HOST_URL } },
-            { name: 'job' },
-            {
-              name: 'up',
-              expr: `max by (job, instance) (up{${FLEET}})`,
-              thresholds: [
-                { value: null, color: 'red' },
-                { value: 1, color: 'green' },
-              ],
-            },
-            {
-              name: 'P99 / budget',
-              expr: worstRatio(FLEET),
-              unit: 'percentunit',
-              thresholds: steps([1, 'orange'], [5, 'red']),
-            },
-            {
-              name: 'over budget',
-              expr: sumRate('rxscope_over_budget_total', FLEET, HOST),
-              unit: 'cps',
-            },
-            {
-              name: 'received',
-              expr: sumRate('rxscope_received_packets_total', FLEET, HOST),
-              unit: 'pps',
-            },
-            {
-              name: 'dropped',
-              expr: sumRate('rxscope_packets_dropped_total', FLEET, HOST),
-              unit: 'pps',
-              thresholds: steps([1, 'orange']),
-            },
-            {
-              name: 'squeezed',
-              expr: sumRate('rxscope_softnet_times_squeezed_total', FLEET, HOST),
-              unit: 'cps',
-            },
-            {
-              name: 'busiest CPU in softirqs',
-              expr: `max by (job, instance) (${rate('rxscope_cpu_seconds_total', `mode="softirq",cpu!="(other)",${FLEET}`)})`,
-              unit: 'percentunit',
-              thresholds: steps([0.4, 'orange'], [0.8, 'red']),
-            },
-          ],
-          reading:
-            'A row for each host: first those that are down, which have a 0 and nothing else, then the worst: by the highest P99 as a share of the budget, over all probes.',
-          remedy:
-            'Click on a host to see its path. Many hosts at once point to a change that all had; one host alone to its own load.',
-        }),
-      ],
+      id: 30,
+      title: 'Probes that are off by default',
+      collapsed: true,
+      panels: PROBES.filter(({ enabled }) => !enabled).map(againstBudget),
     },
   ],
 });

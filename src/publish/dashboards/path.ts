@@ -11,6 +11,7 @@ import {
   group,
   IDS,
   labelled,
+  lost,
   mean,
   ONE_HOST,
   observations,
@@ -115,12 +116,13 @@ export const path = dashboard({
         single({
           id: 14,
           alert: 'RxscopeDrops',
-          title: 'Packets dropped',
+          title: 'Packets lost',
           unit: 'pps',
           width: 6,
-          expr: sumRate('rxscope_packets_dropped_total', ON_DEVICE),
+          expr: lost(ON_DEVICE),
           thresholds: steps([1, 'orange']),
-          reading: 'Packets dropped by card and kernel, each counted once.',
+          reading:
+            'Packets dropped by the card, or by the kernel for a reason that means loss, each counted once.',
           remedy: 'Open Drops and queues for the reason.',
         }),
         waterfall({
@@ -163,6 +165,13 @@ export const path = dashboard({
               unit: 'cps',
             },
           ],
+          ratio: {
+            name: 'P99 / budget',
+            of: 'P99',
+            to: 'budget',
+            unit: 'percentunit',
+            thresholds: steps([1, 'orange'], [5, 'red']),
+          },
           reading:
             'Each probe’s quantiles on the devices selected; over budget is of all devices. Few observations make a P99.9 of chance.',
           remedy:
@@ -181,6 +190,7 @@ export const path = dashboard({
           title: 'Received and not measured',
           unit: 'cps',
           width: 16,
+          many: true,
           queries: [
             {
               expr: `${sumRate('rxscope_unmatched_total', ONE_HOST, ['probe', 'cause'])} > 0`,

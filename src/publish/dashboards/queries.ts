@@ -7,6 +7,13 @@
 // PromQL ignores the comments; src/publish/dashboard_files.ts leaves out a form by its lines.
 
 import { PROBES } from '../../probes/index.ts';
+import {
+  anyOf,
+  BACKLOG_REASONS,
+  CARD_REASON,
+  LOSS_REASONS,
+  SOCKET_BUFFER_REASONS,
+} from '../rules/loss_reasons.ts';
 
 /** Labels by which every dashboard selects. */
 export const FLEET = 'job=~"$job",instance=~"$instance"';
@@ -21,6 +28,22 @@ export function rate(metric: string, selector: string): string {
 /** `sum by (labels) (rate(…))`; over everything when there are no labels. */
 export function sumRate(metric: string, selector: string, by: readonly string[] = []): string {
   return `sum${by.length === 0 ? '' : ` by (${by.join(', ')}) `}(${rate(metric, selector)})`;
+}
+
+const LOSS = anyOf([
+  ...Object.keys(LOSS_REASONS).filter((reason) => reason !== CARD_REASON),
+  ...SOCKET_BUFFER_REASONS,
+  ...BACKLOG_REASONS,
+]);
+
+/**
+ * Packets a second that somebody wanted and did not get: by the kernel for a reason that alerts, or by
+ * the card. Firewalls and scans of closed ports, which are drops as well, are no loss.
+ */
+export function lost(selector: string, by: readonly string[] = []): string {
+  const ofKernel = rate('rxscope_drops_total', `reason=~"${LOSS}",${selector}`);
+  const ofCard = rate('rxscope_packets_dropped_total', `where="device",${selector}`);
+  return `sum${by.length === 0 ? '' : ` by (${by.join(', ')})`} (\n${ofKernel}\nor\n${ofCard}\n)`;
 }
 
 /** Two forms of one query; Prometheus stores one of them, or both. */

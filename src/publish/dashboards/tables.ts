@@ -16,6 +16,12 @@ import { type Face, face, instant, refId, thresholds, type Unit } from './panel.
 /** In a cell without a value: a host that is down, a probe that is idle. */
 const NOTHING = '–';
 
+/** What Grafana computes of a cell without a value. */
+const NO_NUMBER: DynamicConfigValue = {
+  id: 'mappings',
+  value: [{ type: 'special', options: { match: 'nan', result: { text: NOTHING, index: 0 } } }],
+};
+
 export interface Column {
   /** Of an instant query; without one a label that the queries bring. */
   readonly expr?: string;
@@ -25,12 +31,21 @@ export interface Column {
   readonly thresholds?: readonly Threshold[];
   /** Asked for the sake of its labels: the value is not shown. */
   readonly hidden?: true;
+  /** Words in place of numbers. */
+  readonly words?: Readonly<Record<number, string>>;
   /** Where a click on it leads. */
   readonly link?: { readonly title: string; readonly url: string };
 }
 
+/** A column that Grafana computes, to the right of the others: one divided by another. */
+export interface Ratio extends Omit<Column, 'expr' | 'hidden'> {
+  readonly of: string;
+  readonly to: string;
+}
+
 export interface Grid extends Face {
   readonly columns: readonly Column[];
+  readonly ratio?: Ratio;
   /** Headings of the columns by which it is sorted; `-` before one: the highest first. */
   readonly sortBy?: readonly string[];
 }
@@ -40,7 +55,11 @@ export function grid(spec: Grid): Builder<Panel> {
   const queries = spec.columns.filter(({ expr }) => expr !== undefined);
   const panel = face(new Table(), spec)
     .targets(queries.map(({ expr = '' }, index) => instant(expr, index)))
-    .transformations([{ id: 'merge', options: {} }, organize(spec.columns)])
+    .transformations([
+      { id: 'merge', options: {} },
+      organize(spec.columns),
+      ...(spec.ratio === undefined ? [] : [divided(spec.ratio)]),
+    ])
     .filterable(true)
     .noValue(NOTHING);
   if (spec.sortBy !== undefined)
@@ -55,6 +74,8 @@ export function grid(spec: Grid): Builder<Panel> {
     const properties = columnProperties(column);
     if (properties.length > 0) panel.overrideByName(column.name, properties);
   }
+  if (spec.ratio !== undefined)
+    panel.overrideByName(spec.ratio.name, [...columnProperties(spec.ratio), NO_NUMBER]);
   return panel;
 }
 
@@ -128,9 +149,41 @@ export function organize(columns: readonly Column[]): DataTransformerConfig {
   };
 }
 
-function columnProperties({ unit, thresholds: above, link }: Column): DynamicConfigValue[] {
+function divided({ name, of, to }: Ratio): DataTransformerConfig {
+  return {
+    id: 'calculateField',
+    options: {
+      mode: 'binary',
+      binary: { left: of, operator: '/', right: to },
+      alias: name,
+      replaceFields: false,
+    },
+  };
+}
+
+function columnProperties({
+  unit,
+  thresholds: above,
+  words,
+  link,
+}: Omit<Column, 'expr'>): DynamicConfigValue[] {
   return [
     ...(unit === undefined ? [] : [{ id: 'unit', value: unit }]),
+    ...(words === undefined
+      ? []
+      : [
+          {
+            id: 'mappings',
+            value: [
+              {
+                type: 'value',
+                options: Object.fromEntries(
+                  Object.entries(words).map(([number, text], index) => [number, { text, index }]),
+                ),
+              },
+            ],
+          },
+        ]),
     ...(above === undefined
       ? []
       : [
