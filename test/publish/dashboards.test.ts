@@ -44,6 +44,11 @@ describe('by the types that Grafana publishes', () => {
     ['an option that the panel does not have', { options: { nonsense: 1 } }, /nonsense/],
     ['a value that no enum has', { options: { graphMode: 'areal' } }, /areal/],
     ['a setting that no panel has', { unknown: 1 }, /unknown/],
+    [
+      'an override of a setting that no field has',
+      { fieldConfig: { overrides: [{ properties: [{ id: 'colour', value: 1 }] }] } },
+      /colour/,
+    ],
   ])('%s would be found', (_, change, message) => {
     const [first] = files();
     const panels = structuredClone(first?.panels ?? []);

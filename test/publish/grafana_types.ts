@@ -12,10 +12,19 @@ import { ROOT } from '../repo/project_files.ts';
 const SDK = join(ROOT, 'node_modules/@grafana/grafana-foundation-sdk/dist');
 const COMMON = ['common', 'dashboard', 'prometheus'];
 
+/** A setting that an override gives to the fields that it matches. */
+interface Property {
+  readonly id: string;
+  readonly value?: unknown;
+}
+
 interface Panel {
   readonly type: string;
   readonly options?: unknown;
-  readonly fieldConfig?: { readonly defaults?: { readonly custom?: unknown } };
+  readonly fieldConfig?: {
+    readonly defaults?: { readonly custom?: unknown };
+    readonly overrides?: readonly { readonly properties: readonly Property[] }[];
+  };
   readonly targets?: readonly unknown[];
   readonly panels?: readonly Panel[];
 }
@@ -76,8 +85,22 @@ function partsOf({ type, options, fieldConfig, targets = [] }: Panel): [unknown,
     ...(custom === undefined
       ? []
       : [[custom, `${moduleOf(type)}.FieldConfig`] as [unknown, string]]),
+    ...(fieldConfig?.overrides ?? []).flatMap(({ properties }) =>
+      properties
+        // The SDK takes a field's links for those of a dashboard, which have more settings.
+        .filter(({ id }) => id !== 'links')
+        .map((one) => partOf(one, type)),
+    ),
     ...targets.map((target): [unknown, string] => [target, 'prometheus.Dataquery']),
   ];
+}
+
+/** What the panel's kind knows of its own goes by `custom.`. */
+function partOf({ id, value }: Property, type: string): [unknown, string] {
+  const own = /^custom\.(.+)/.exec(id)?.[1];
+  return own === undefined
+    ? [{ [id]: value }, 'Partial<dashboard.FieldConfig>']
+    : [{ [own]: value }, `Partial<${moduleOf(type)}.FieldConfig>`];
 }
 
 function source(

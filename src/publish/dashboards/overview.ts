@@ -139,7 +139,6 @@ export const overview = dashboard({
           title: 'Worst hosts',
           unit: 'short',
           width: 24,
-          height: 10,
           sortBy: ['up', '-P99 / budget'],
           columns: [
             { name: 'instance', link: { title: 'Path of this host', url: HOST_URL } },
@@ -218,8 +217,9 @@ export const overview = dashboard({
             },
           ],
           ratio: P99_TO_BUDGET,
+          sortBy: ['-over budget'],
           reading:
-            'One row for each probe in use, over all hosts selected. Quantiles are within 9.1 % with native histograms, within a factor of two with classic ones. The budget is the lowest where hosts differ.',
+            'One row for each probe, over all hosts selected: the one that is over its budget most comes first, idle ones last. Quantiles are within 9.1 % with native histograms, within a factor of two with classic ones. The budget is the lowest where hosts differ.',
           remedy:
             'A P99 beyond the budget with a low P50 is a tail: look for the hosts that have it. A high P50 is everywhere: look at coalescing and power states.',
         }),

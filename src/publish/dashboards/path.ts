@@ -165,6 +165,7 @@ export const path = dashboard({
               unit: 'cps',
             },
           ],
+          sortBy: ['-over budget'],
           ratio: {
             name: 'P99 / budget',
             of: 'P99',
