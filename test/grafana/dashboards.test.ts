@@ -10,7 +10,16 @@ import type { Feature, PrometheusServer } from '../metrics/prometheus_server.ts'
 import { interpolated } from '../publish/dashboards.ts';
 import { complaints, idleOverrides, summary } from './judge.ts';
 import { CONFIG, Scene } from './lab.ts';
-import { type Answers, ask, BOARDS, panelsOf, type Shown, shownOf, tableOf } from './panels.ts';
+import {
+  type Answers,
+  ask,
+  BOARDS,
+  numbersOf,
+  panelsOf,
+  type Shown,
+  shownOf,
+  tableOf,
+} from './panels.ts';
 import { page, sizeOf } from './sketch.ts';
 
 const NOTE =
@@ -167,6 +176,21 @@ describe.each([
       return [id, dots.map(({ timestamp, value }) => ({ second: timestamp, value }))] as const;
     });
     return new Map(await Promise.all(found));
+  }
+});
+
+test.each([
+  ['NaN, as shares of nothing are', [{ metric: {}, values: [[1, 'NaN']] }]],
+  ['no series, as of hosts that are gone', []],
+])('a single number that is %s reads No data', async (_, result) => {
+  const singles = BOARDS.flatMap((board) => panelsOf(board).filter(({ type }) => type === 'stat'));
+  expect(singles.length).toBeGreaterThan(20);
+  for (const panel of singles) {
+    const answers = new Map(
+      panel.targets.map(({ refId }) => [refId, { status: 'success', data: { result } }]),
+    );
+    const texts = numbersOf(await shownOf('any', panel, answers)).map(({ text }) => text);
+    expect(texts, panel.title).toEqual(['No data']);
   }
 });
 

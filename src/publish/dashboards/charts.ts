@@ -86,12 +86,16 @@ export interface Single extends Face {
 
 /** One number, coloured, with its past behind it. */
 export function single(spec: Single): Builder<Panel> {
-  return face(new Stat(), { height: 4, ...spec })
-    .targets([overTime({ expr: spec.expr }, 0)])
-    .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
-    .colorMode(BigValueColorMode.Value)
-    .graphMode(BigValueGraphMode.Area)
-    .thresholds(thresholds(spec.thresholds));
+  return (
+    face(new Stat(), { height: 4, ...spec })
+      .targets([overTime({ expr: spec.expr }, 0)])
+      .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
+      .colorMode(BigValueColorMode.Value)
+      .graphMode(BigValueGraphMode.Area)
+      // Also of shares of nothing, which Prometheus has as NaN and Grafana would leave blank.
+      .noValue('No data')
+      .thresholds(thresholds(spec.thresholds))
+  );
 }
 
 export interface Heat extends Face {
