@@ -50,6 +50,7 @@
     };
     std.foldl(step, [['d', 86400000], ['h', 3600000], ['m', 60000], ['s', 1000], ['ms', 1]], { rest: std.floor(ms + 0.5), text: '' }).text,
   local time(seconds) = duration(seconds * 1000 * config.rxscopeWindowSeconds / 300),
+  local interval(seconds) = duration(std.min(seconds * 1000 * config.rxscopeWindowSeconds / 300, seconds * 1000)),
   local either(native, classic) =
     if config.rxscopeHistograms == 'native' then native
     else if config.rxscopeHistograms == 'classic' then classic
@@ -66,6 +67,7 @@
     time_15m: time(900),
     time_10m: time(600),
     time_1m: time(60),
+    interval_2m: interval(120),
   },
 
   prometheusAlerts+:: {
@@ -432,6 +434,27 @@
               probe: 'irq_to_softirq',
             },
           },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_irq_to_softirq_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_irq_to_softirq_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'irq_to_softirq',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_irq_to_softirq_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_irq_to_softirq_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'irq_to_softirq',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_irq_to_softirq_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_irq_to_softirq_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'irq_to_softirq',
+            },
+          },
         ],
       },
       {
@@ -468,6 +491,27 @@
           {
             record: 'rxscope:latency_seconds:p999',
             expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_to_socket',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_to_socket',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_to_socket',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
@@ -512,6 +556,27 @@
               probe: 'receive_to_socket',
             },
           },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'receive_to_socket',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'receive_to_socket',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'receive_to_socket',
+            },
+          },
         ],
       },
       {
@@ -548,6 +613,27 @@
           {
             record: 'rxscope:latency_seconds:p999',
             expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_raise_to_entry_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_raise_to_entry_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_raise_to_entry',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_softirq_raise_to_entry_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_softirq_raise_to_entry_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_raise_to_entry',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_softirq_raise_to_entry_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_softirq_raise_to_entry_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_raise_to_entry',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_softirq_raise_to_entry_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_softirq_raise_to_entry_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_raise_to_entry',
             },
@@ -592,6 +678,27 @@
               probe: 'backlog_wait',
             },
           },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'backlog_wait',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'backlog_wait',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'backlog_wait',
+            },
+          },
         ],
       },
       {
@@ -628,6 +735,27 @@
           {
             record: 'rxscope:latency_seconds:p999',
             expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_socket_to_read_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_socket_to_read_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'socket_to_read',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_socket_to_read_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_socket_to_read_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'socket_to_read',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_socket_to_read_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_socket_to_read_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'socket_to_read',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_socket_to_read_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_socket_to_read_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'socket_to_read',
             },
@@ -672,6 +800,27 @@
               probe: 'wakeup_to_run',
             },
           },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_wakeup_to_run_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_wakeup_to_run_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'wakeup_to_run',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_wakeup_to_run_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_wakeup_to_run_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'wakeup_to_run',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_wakeup_to_run_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_wakeup_to_run_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'wakeup_to_run',
+            },
+          },
         ],
       },
       {
@@ -708,6 +857,27 @@
           {
             record: 'rxscope:latency_seconds:p999',
             expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'napi_poll',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'napi_poll',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'napi_poll',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
@@ -752,6 +922,27 @@
               probe: 'hardirq_duration',
             },
           },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_hardirq_duration_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_hardirq_duration_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'hardirq_duration',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_hardirq_duration_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_hardirq_duration_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'hardirq_duration',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_hardirq_duration_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_hardirq_duration_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'hardirq_duration',
+            },
+          },
         ],
       },
       {
@@ -792,6 +983,27 @@
               probe: 'softirq_duration',
             },
           },
+          {
+            record: 'rxscope_fleet:latency_seconds:p50',
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_softirq_duration_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_softirq_duration_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_duration',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p99',
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_softirq_duration_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_softirq_duration_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_duration',
+            },
+          },
+          {
+            record: 'rxscope_fleet:latency_seconds:p999',
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_softirq_duration_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_softirq_duration_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            labels: {
+              probe: 'softirq_duration',
+            },
+          },
         ],
       },
       {
@@ -803,27 +1015,33 @@
           },
           {
             record: 'rxscope:over_budget:ratio_rate%(time_30m)s' % values,
-            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_30m)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_30m)s])) > 0)' % values,
+            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_30m)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_30m)s])) > 0)' % values,
           },
           {
             record: 'rxscope:over_budget:ratio_rate%(time_1h)s' % values,
-            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_1h)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_1h)s])) > 0)' % values,
+            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_1h)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_1h)s])) > 0)' % values,
           },
+        ],
+      },
+      {
+        name: 'rxscope.budgets_long',
+        interval: '%(interval_2m)s' % values,
+        rules: [
           {
             record: 'rxscope:over_budget:ratio_rate%(time_2h)s' % values,
-            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_2h)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_2h)s])) > 0)' % values,
+            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_2h)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_2h)s])) > 0)' % values,
           },
           {
             record: 'rxscope:over_budget:ratio_rate%(time_6h)s' % values,
-            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_6h)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_6h)s])) > 0)' % values,
+            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_6h)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_6h)s])) > 0)' % values,
           },
           {
             record: 'rxscope:over_budget:ratio_rate%(time_1d)s' % values,
-            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_1d)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_1d)s])) > 0)' % values,
+            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_1d)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_1d)s])) > 0)' % values,
           },
           {
             record: 'rxscope:over_budget:ratio_rate%(time_3d)s' % values,
-            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_3d)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s}[%(time_3d)s])) > 0)' % values,
+            expr: 'sum_over_time(rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_3d)s])\n/\n(sum without (protocol, vector) (sum_over_time(rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s,probe!~"softirq_raise_to_entry|softirq_duration"}[%(time_3d)s])) > 0)' % values,
           },
         ],
       },
@@ -850,6 +1068,39 @@
           {
             record: 'rxscope:softirq_cpu:ratio_rate%(time_5m)s' % values,
             expr: 'sum without (mode) (rate(rxscope_cpu_seconds_total{%(rxscopeSelector)s,mode="softirq",cpu!="(other)"}[%(time_5m)s]))' % values,
+          },
+        ],
+      },
+      {
+        name: 'rxscope.fleet',
+        rules: [
+          {
+            record: 'rxscope_fleet:observations:rate%(time_5m)s' % values,
+            expr: 'sum by (job, probe) (rxscope:observations:rate%(time_5m)s{%(rxscopeSelector)s})' % values,
+          },
+          {
+            record: 'rxscope_fleet:over_budget:ratio_rate%(time_5m)s' % values,
+            expr: 'sum by (job, probe) (rxscope:over_budget:rate%(time_5m)s{%(rxscopeSelector)s})\n/\n(rxscope_fleet:observations:rate%(time_5m)s{%(rxscopeSelector)s} > 0)' % values,
+          },
+          {
+            record: 'rxscope_fleet:received_packets:rate%(time_5m)s' % values,
+            expr: 'sum by (job) (rxscope:received_packets:rate%(time_5m)s{%(rxscopeSelector)s})' % values,
+          },
+          {
+            record: 'rxscope_fleet:drops:rate%(time_5m)s' % values,
+            expr: 'sum by (job, reason) (rate(rxscope_drops_total{%(rxscopeSelector)s}[%(time_5m)s]))' % values,
+          },
+          {
+            record: 'rxscope_fleet:up:sum',
+            expr: 'sum by (job) (up{%(rxscopeSelector)s})' % values,
+          },
+          {
+            record: 'rxscope_fleet:up:count',
+            expr: 'count by (job) (up{%(rxscopeSelector)s})' % values,
+          },
+          {
+            record: 'rxscope_host:latency_budget:p99_ratio',
+            expr: 'max by (job, instance) (\nrxscope:latency_seconds:p99{%(rxscopeSelector)s}\n/ ignoring (device, protocol, vector) group_left ()\nrxscope_budget_seconds{%(rxscopeSelector)s}\n)' % values,
           },
         ],
       },

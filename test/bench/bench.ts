@@ -1,4 +1,4 @@
-// `npm run bench [-- kernel|probes|user|ring|gather] [--rounds N] …`: what rxscope costs on this machine, as
+// `npm run bench [-- kernel|probes|user|ring|gather|scale] [--rounds N] …`: what rxscope costs on this machine, as
 // Markdown that the README quotes. Needs root. Never passes or fails by time: figures are for
 // readers, and a busy machine is no fault of the code.
 
@@ -9,6 +9,7 @@ import { kernelCost } from './kernel_cost.ts';
 import { machineLine } from './machine.ts';
 import { probeCost } from './probe_cost.ts';
 import { ringCost } from './ring_cost.ts';
+import { scaleCost } from './scale_cost.ts';
 import { userCost } from './user_cost.ts';
 
 const { values, positionals } = parseArgs({
@@ -19,6 +20,9 @@ const { values, positionals } = parseArgs({
     scrapes: { type: 'string', default: '50' },
     gathers: { type: 'string', default: '101' },
     minutes: { type: 'string', default: '1' },
+    hosts: { type: 'string', default: '1000' },
+    interval: { type: 'string', default: '10' },
+    form: { type: 'string', multiple: true, default: ['native', 'classic'] },
   },
 });
 
@@ -61,6 +65,14 @@ const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string>
   gather: {
     title: 'Gather',
     run: () => gatherCost({ gathers: Number(values.gathers) }, progress),
+  },
+  scale: {
+    title: 'Many hosts in one Prometheus',
+    run: () =>
+      scaleCost(
+        { hosts: Number(values.hosts), interval: Number(values.interval), forms: values.form },
+        progress,
+      ),
   },
 };
 

@@ -2,7 +2,7 @@
 // of their own (machines of more than 16, unless series_max is raised) are summed and not alerted on.
 
 import type { Alert } from './model.ts';
-import { recorded } from './recording.ts';
+import { recorded } from './recorded.ts';
 import { MINUTE, rate, SHORT_WINDOW, series, type Terms } from './terms.ts';
 
 const ONE_CPU = 'cpu!="(other)"';

@@ -3,7 +3,8 @@
 
 import { PROBES } from '../../probes/index.ts';
 import type { Alert } from './model.ts';
-import { recorded } from './recording.ts';
+import { recorded } from './recorded.ts';
+import { BY_VECTOR } from './recording.ts';
 import { DAY, HOUR, MINUTE, series, type Terms, WINDOW } from './terms.ts';
 
 /** Other vectors than the receive path's hold the CPU, but are never idle: seen, not alerted on. */
@@ -104,9 +105,7 @@ function readings(): string {
 
 function budgetBurn(terms: Terms): Alert {
   const names = recorded(terms);
-  // Their vectors share one count of what was over budget, and some are never idle.
-  const mixed = PROBES.filter(({ by }) => by === 'vector').map(({ id }) => id);
-  const probes = `probe!~"${mixed.join('|')}"`;
+  const probes = `probe!~"${BY_VECTOR.join('|')}"`;
   const allowed = `(1 - ${terms.threshold('objective')})`;
   type Window = Parameters<typeof names.overBudgetRatio>[0];
   /** Over a long window, still over a short one, and the long one is filled. */

@@ -2,7 +2,7 @@
 
 import { BACKLOG_REASONS, LOSS_REASONS, NO_LOSS, SOCKET_BUFFER_REASONS } from './loss_reasons.ts';
 import type { Alert } from './model.ts';
-import { recorded } from './recording.ts';
+import { recorded } from './recorded.ts';
 import { increase, MINUTE, SHORT_WINDOW, series, type Terms } from './terms.ts';
 
 export function lossAlerts(terms: Terms): Alert[] {

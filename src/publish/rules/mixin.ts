@@ -44,12 +44,13 @@ ${THRESHOLD_NAMES.map(thresholdLines).join('\n')}
     };
     std.foldl(step, ${JSON.stringify(DURATION_UNITS_MS).replaceAll('"', "'").replaceAll(',', ', ')}, { rest: std.floor(ms + 0.5), text: '' }).text,
   local time(seconds) = duration(seconds * 1000 * config.rxscopeWindowSeconds / ${WINDOW_STANDARD_MS / 1000}),
+  local interval(seconds) = duration(std.min(seconds * 1000 * config.rxscopeWindowSeconds / ${WINDOW_STANDARD_MS / 1000}, seconds * 1000)),
   local either(native, classic) =
     if config.rxscopeHistograms == 'native' then native
     else if config.rxscopeHistograms == 'classic' then classic
     else '(\\n  ' + native + '\\nor\\n  ' + classic + '\\n)',
   local values = config {
-${[...times].map(([name, seconds]) => `    ${name}: time(${seconds}),`).join('\n')}
+${[...times].map(valueLine).join('\n')}
   },
 
   prometheusAlerts+:: {
@@ -61,6 +62,11 @@ ${[...times].map(([name, seconds]) => `    ${name}: time(${seconds}),`).join('\n
   },
 }
 `;
+}
+
+/** A time, or an interval: its name says which. */
+function valueLine([name, seconds]: readonly [string, number]): string {
+  return `    ${name}: ${name.replace(/_.*/, '')}(${seconds}),`;
 }
 
 function thresholdLines(name: keyof typeof THRESHOLDS): string {
@@ -75,6 +81,11 @@ function marks(times: Map<string, number>): Terms {
     selector: mark('rxscopeSelector'),
     time: (seconds) => {
       const name = `time_${formatDuration(seconds * 1000)}`;
+      times.set(name, seconds);
+      return mark(name);
+    },
+    interval: (seconds) => {
+      const name = `interval_${formatDuration(seconds * 1000)}`;
       times.set(name, seconds);
       return mark(name);
     },

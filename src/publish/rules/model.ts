@@ -20,6 +20,8 @@ export interface AlertingRule {
 /** Prometheus evaluates the rules of a group one after the other, and groups beside each other. */
 export interface RuleGroup<Rule = RecordingRule | AlertingRule> {
   readonly name: string;
+  /** Between evaluations, where it is not Prometheus' own: a Prometheus duration. */
+  readonly interval?: string;
   readonly rules: readonly Rule[];
 }
 

@@ -1,48 +1,35 @@
 // The recording rules: every probe's latency in one family, from native or classic histograms; shares
-// over budget for several windows; drops as shares of received packets; the load of CPUs.
+// over budget for several windows; drops as shares of received packets; the load of CPUs; and of all hosts
+// together what dashboards, federation and remote storage need, in fleet_recording.ts.
 //
 // All labels of the target stay (job, instance and whatever the operator adds). Of the probe's own labels
 // device, protocol and vector stay, since loopback's quick packets would hide a slow card's; cpu does not.
 
 import { PROBES } from '../../probes/index.ts';
+import { fleetRules } from './fleet_recording.ts';
 import { CARD_REASON } from './loss_reasons.ts';
 import type { RecordingRule, RuleGroup } from './model.ts';
-import { DAY, HOUR, MINUTE, rate, series, type Terms, WINDOW } from './terms.ts';
+import { LONG_RATIOS, QUANTILES, type RatioWindow, recorded, SHORT_RATIOS } from './recorded.ts';
+import { MINUTE, rate, series, type Terms, WINDOW } from './terms.ts';
 
-const QUANTILES = [
-  ['p50', 0.5],
-  ['p99', 0.99],
-  ['p999', 0.999],
-] as const;
-
-/** Windows of the share over budget; burn rates compare two of them. */
-const RATIO_WINDOWS = [WINDOW, 30 * MINUTE, HOUR, 2 * HOUR, 6 * HOUR, DAY, 3 * DAY] as const;
-type RatioWindow = (typeof RATIO_WINDOWS)[number];
+/** Probes whose vectors share one count of what was over budget, and of which some are never idle. */
+export const BY_VECTOR = PROBES.filter(({ by }) => by === 'vector').map(({ id }) => id);
 
 export function recordingGroups(terms: Terms): RuleGroup<RecordingRule>[] {
   return [
     // A group for each probe: Prometheus evaluates groups beside each other.
     ...PROBES.map(({ id }) => ({ name: `rxscope.${id}`, rules: probeRules(terms, id) })),
-    { name: 'rxscope.budgets', rules: RATIO_WINDOWS.map((window) => ratioRule(terms, window)) },
+    { name: 'rxscope.budgets', rules: SHORT_RATIOS.map((window) => ratioRule(terms, window)) },
+    {
+      // Days of samples of every host are read each time.
+      name: 'rxscope.budgets_long',
+      interval: terms.interval(2 * MINUTE),
+      rules: LONG_RATIOS.map((window) => ratioRule(terms, window)),
+    },
     { name: 'rxscope.drops', rules: dropRules(terms) },
     { name: 'rxscope.cpus', rules: cpuRules(terms) },
+    { name: 'rxscope.fleet', rules: fleetRules(terms) },
   ];
-}
-
-/** Names of what is recorded; they tell their window. */
-export function recorded(terms: Terms) {
-  const window = terms.time(WINDOW);
-  return {
-    observations: `rxscope:observations:rate${window}`,
-    overBudget: `rxscope:over_budget:rate${window}`,
-    overBudgetRatio: (seconds: RatioWindow) =>
-      `rxscope:over_budget:ratio_rate${terms.time(seconds)}`,
-    quantile: (name: (typeof QUANTILES)[number][0]) => `rxscope:latency_seconds:${name}`,
-    received: `rxscope:received_packets:rate${window}`,
-    drops: `rxscope:drops:ratio_rate${window}`,
-    softnetProcessed: `rxscope:softnet_processed:rate${window}`,
-    softirqTime: `rxscope:softirq_cpu:ratio_rate${window}`,
-  } as const;
 }
 
 function probeRules(terms: Terms, id: string): RecordingRule[] {
@@ -70,6 +57,16 @@ function probeRules(terms: Terms, id: string): RecordingRule[] {
       )} >= 0`,
       labels,
     })),
+    // Of histograms merged: quantiles of hosts do not add up. The merged histogram itself is not recorded,
+    // since Prometheus 2.42 refuses a rate of one whose count is off by a rounding.
+    ...QUANTILES.map(([name, q]) => ({
+      record: names.fleetQuantile(name),
+      expr: `${terms.either(
+        `histogram_quantile(${q}, sum by (job) (${rate(terms, metric)}))`,
+        `histogram_quantile(${q}, sum by (job, le) (${rate(terms, `${metric}_bucket`)}))`,
+      )} >= 0`,
+      labels,
+    })),
   ];
 }
 
@@ -79,10 +76,12 @@ function probeRules(terms: Terms, id: string): RecordingRule[] {
  */
 function ratioRule(terms: Terms, window: RatioWindow): RecordingRule {
   const names = recorded(terms);
+  // Burn rates are not of probes by vector: what nobody asks for is not read for days back.
+  const some = `probe!~"${BY_VECTOR.join('|')}"`;
   const over = (name: string): string =>
     window === WINDOW
       ? series(terms, name)
-      : `sum_over_time(${series(terms, name)}[${terms.time(window)}])`;
+      : `sum_over_time(${series(terms, name, some)}[${terms.time(window)}])`;
   return {
     record: names.overBudgetRatio(window),
     expr: `${over(names.overBudget)}\n/\n(sum without (protocol, vector) (${over(names.observations)}) > 0)`,

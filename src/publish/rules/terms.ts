@@ -10,6 +10,8 @@ export interface Terms {
   readonly selector: string;
   /** A time that is meant for a window of five minutes, such as a window or how long to wait. */
   time(seconds: number): string;
+  /** How often a group is evaluated: as `time`, but never longer than it says. */
+  interval(seconds: number): string;
   threshold(name: ThresholdName): string;
   /** A share, or a part of it, as people read it: for the runbook, which no mixin has. */
   percent(name: ThresholdName, part?: number): string;
@@ -31,9 +33,12 @@ export const SHORT_WINDOW = 2 * MINUTE;
 
 export function termsOf(options: RuleOptions): Terms {
   const { job, histograms, windowMs, runbookUrl, lossReasons, thresholds } = options;
+  const inProportion = (ms: number): number => (ms * windowMs) / WINDOW_STANDARD_MS;
   return {
     selector: `job=${JSON.stringify(job)}`,
-    time: (seconds) => formatDuration((seconds * 1000 * windowMs) / WINDOW_STANDARD_MS),
+    time: (seconds) => formatDuration(inProportion(seconds * 1000)),
+    // Prometheus looks back five minutes for a sample, whatever the window: a longer interval leaves gaps.
+    interval: (seconds) => formatDuration(Math.min(inProportion(seconds * 1000), seconds * 1000)),
     threshold: (name) => String(thresholds[name]),
     // Rounded: 0.07 × 100 is 7.000000000000001.
     percent: (name, part = 1) => `${Number((thresholds[name] * part * 100).toPrecision(9))} %`,

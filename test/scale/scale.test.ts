@@ -1,0 +1,168 @@
+// A thousand hosts, simulated from a real agent's exposition, in one real Prometheus with the rules: every host
+// is there, the bad ones are found and no other, and the fleet's quantiles are those of all observations merged.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rulesYaml } from '../../src/publish/rules/files.ts';
+import { STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
+import { SCHEMA } from '../../src/stages/bounds.ts';
+import { processCpuMs, residentMb } from '../bench/machine.ts';
+import { startAgent } from '../e2e/agent_process.ts';
+import { DASHBOARD_FILES, EXAMPLES, interpolated, queriesOf } from '../publish/dashboards.ts';
+import { rulesOf } from '../publish/rule_files.ts';
+import { exactQuantiles, liveHosts } from './exact.ts';
+import { Fleet } from './fleet.ts';
+import { realTemplate } from './real_template.ts';
+import { FAULTS, faultOf, instanceOf, type SimulatedHost } from './simulated_host.ts';
+import { probeOf, type Template } from './template.ts';
+
+const INTERVAL_SECONDS = 10;
+/** Six scrapes; the rules' short window is two fifths of it. */
+const WINDOW_SECONDS = 60;
+const START_MS = 240_000;
+const RULES = rulesYaml({ ...STANDARD_OPTIONS, windowMs: WINDOW_SECONDS * 1000 });
+
+/** A native bucket, and a classic one: the factor that an interpolated quantile may be off by. */
+const SETTINGS = [
+  { form: 'native', hosts: 1_000, bucket: 2 ** (1 / 2 ** SCHEMA) },
+  { form: 'classic', hosts: 100, bucket: 2 },
+] as const;
+
+let template: Template;
+const fleets = new Map<string, Fleet>();
+
+beforeAll(async () => {
+  const agent = await startAgent();
+  ({ template } = await realTemplate(agent.url));
+  await agent.stop();
+  for (const { form, hosts } of SETTINGS) {
+    const options = { hosts, template, rules: RULES, intervalSeconds: INTERVAL_SECONDS };
+    fleets.set(form, await Fleet.start({ ...options, native: form === 'native' }));
+  }
+}, START_MS);
+
+afterAll(async () => {
+  await Promise.all([...fleets.values()].map((fleet) => fleet.stop()));
+});
+
+describe.each(SETTINGS)('$hosts hosts, $form histograms', ({ form, hosts, bucket }) => {
+  let fleet: Fleet;
+  let live: SimulatedHost[];
+  let startedMs: number;
+
+  beforeAll(async () => {
+    const started = fleets.get(form);
+    if (started === undefined) throw new Error('the fleet has not been started');
+    fleet = started;
+    live = liveHosts(template, hosts);
+    startedMs = performance.now();
+    // Each host has been scraped as often as a rate needs, and all rules have run since then.
+    await fleet.until('the slowest rule has recorded all hosts', START_MS, async () => {
+      const slowest =
+        'count(rxscope:over_budget:ratio_rate14h24m{probe="receive_to_socket",device="lo"})';
+      return (await fleet.value(slowest)) === live.length;
+    });
+    await fleet.until('all alerts are there', START_MS, async () => {
+      return (await alerts()).length >= expectedAlerts(hosts).length;
+    });
+  }, 2 * START_MS);
+
+  /** `instance alert severity`, pending or firing: how long each must hold is for promtool to test. */
+  async function alerts(): Promise<string[]> {
+    const found = await fleet.query('group by (instance, alertname, severity) (ALERTS)');
+    return found
+      .map(({ metric }) => `${metric.instance} ${metric.alertname} ${metric.severity}`)
+      .sort();
+  }
+
+  test('every host is up but those that do not answer, and every rule works', async () => {
+    expect(await fleet.value('rxscope_fleet:up:count')).toBe(hosts);
+    expect(await fleet.value('rxscope_fleet:up:sum')).toBe(live.length);
+    const groups = await fleet.ruleGroups();
+    const broken = groups.flatMap(({ rules }) =>
+      rules
+        .filter(({ health }) => health !== 'ok')
+        .map((rule) => `${rule.name}: ${rule.lastError}`),
+    );
+    expect(broken).toEqual([]);
+    expect(await fleet.own('prometheus_rule_evaluation_failures_total')).toBe(0);
+  });
+
+  test('what is recorded by host is recorded of every host', async () => {
+    const names = rulesOf(RULES).flatMap(({ record = '' }) =>
+      /^rxscope(_host)?:/.test(record) ? [record] : [],
+    );
+    expect(names).toContain('rxscope:latency_seconds:p99');
+    for (const name of new Set(names)) {
+      const found = await fleet.value(`count(count by (instance) (${name}))`);
+      expect(found, name).toBe(live.length);
+    }
+  });
+
+  test('the bad hosts have their alerts, and no other host has any', async () => {
+    expect(await alerts()).toEqual(expectedAlerts(hosts));
+  });
+
+  test('the fleet’s quantiles are those of all observations, within a bucket', async () => {
+    const probes = template.families.filter(({ type }) => type === 'histogram').map(probeOf);
+    const overview = DASHBOARD_FILES.filter(({ uid }) => uid === 'rxscope-overview').flatMap(
+      queriesOf,
+    );
+    const lines: string[] = [];
+    for (const [ref, name, q] of [
+      ['A', 'p50', 0.5],
+      ['B', 'p99', 0.99],
+      ['C', 'p999', 0.999],
+    ] as const) {
+      const panel = overview.find(({ place }) => place.startsWith(`rxscope-overview 21 ${ref} `));
+      const values = { ...EXAMPLES, instance: '.*', __rate_interval: `${WINDOW_SECONDS}s` };
+      const ways = {
+        dashboard: interpolated(panel?.expr ?? '', values),
+        recorded: `rxscope_fleet:latency_seconds:${name}`,
+      };
+      for (const [way, expression] of Object.entries(ways)) {
+        const found = await fleet.query(expression);
+        const byProbe = new Map(found.map(({ metric, value }) => [metric.probe, Number(value[1])]));
+        for (const probe of probes) {
+          const [exact = NaN] = exactQuantiles(live, probe, [q]);
+          const off = (byProbe.get(probe) ?? NaN) / exact;
+          lines.push(`${way} ${name} ${probe}: ${(exact * 1e6).toFixed(2)} µs × ${off.toFixed(4)}`);
+          expect(Math.max(off, 1 / off), lines.at(-1)).toBeLessThanOrEqual(bucket);
+        }
+      }
+    }
+    console.log(`${form}, exact and how far off:\n${lines.join('\n')}`);
+  }, 60_000);
+
+  test('what it costs, printed', async () => {
+    const seconds = (performance.now() - startedMs) / 1000;
+    const exposed = await fleet.value('sum(scrape_samples_post_metric_relabeling) / sum(up)');
+    const recorded = await fleet.value('count({__name__=~"rxscope.*:.*"})');
+    const groups = (await fleet.ruleGroups()).toSorted(
+      (a, b) => b.evaluationTime - a.evaluationTime,
+    );
+    const slowest = groups
+      .slice(0, 3)
+      .map((one) => `${one.name} ${one.evaluationTime.toFixed(2)} s`);
+    const { prometheusPid: prometheus, serverPid: server } = fleet;
+    console.log(
+      [
+        `${hosts} hosts, ${form}, scraped and evaluated every ${INTERVAL_SECONDS} s, after ${seconds.toFixed(0)} s:`,
+        `series a host: ${exposed.toFixed(0)} scraped, ${(recorded / hosts).toFixed(0)} recorded`,
+        `Prometheus: ${residentMb(prometheus).highest.toFixed(0)} MB, ${(processCpuMs(prometheus) / 1000).toFixed(1)} s CPU; the simulator ${(processCpuMs(server) / 1000).toFixed(1)} s`,
+        `slowest groups: ${slowest.join(', ')}; ${await fleet.own('prometheus_rule_group_iterations_missed_total')} iterations missed`,
+      ].join('\n'),
+    );
+    expect(exposed).toBeGreaterThan(100);
+  });
+});
+
+function expectedAlerts(hosts: number): string[] {
+  return Array.from({ length: hosts }, (_, host) => host)
+    .flatMap((host) => {
+      const fault = faultOf(host);
+      return (fault === undefined ? [] : FAULTS[fault].alerts).map(
+        (one) => `${instanceOf(host)} ${one}`,
+      );
+    })
+    .sort();
+}
