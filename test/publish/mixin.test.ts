@@ -29,6 +29,11 @@ const CHOICES: readonly { title: string; config: string; options: Partial<RuleOp
     options: { windowMs: 7_001 },
   },
   {
+    title: 'with a window of an hour',
+    config: 'rxscopeWindowSeconds: 3600',
+    options: { windowMs: 3_600_000 },
+  },
+  {
     title: 'of native histograms only',
     config: `rxscopeHistograms: 'native'`,
     options: { histograms: 'native' },

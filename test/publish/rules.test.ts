@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { selfFamilies } from '../../src/metrics/self_families.ts';
-import { ruleFiles, rulesYaml } from '../../src/publish/rules/files.ts';
+import { ruleFiles, ruleGroups, rulesYaml } from '../../src/publish/rules/files.ts';
 import { type RuleOptions, STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
 import { scratch } from '../e2e/scratch.ts';
 import { prometheusVersions } from '../metrics/prometheus_versions.ts';
@@ -85,6 +85,19 @@ describe('options', () => {
     ).toEqual(['15s', '18m', '1h12m', '1m30s', '3h36m', '3m', '6m', '6s'].sort());
     const holds = new Set(rules.map((rule) => rule.for));
     expect(holds).toEqual(new Set([undefined, '3s', '6s', '15s', '30s', '45s']));
+  });
+
+  test.each([
+    [15_000, '6s'],
+    [300_000, '2m'],
+    // Beyond five minutes Prometheus would not find the sample before.
+    [3_600_000, '2m'],
+  ])('with a window of %i ms days are read every %s', (windowMs, interval) => {
+    const groups = ruleGroups({ ...STANDARD_OPTIONS, windowMs });
+    const long = groups.filter((group) => group.interval !== undefined);
+    expect(long.map((group) => [group.name, group.interval])).toEqual([
+      ['rxscope.budgets_long', interval],
+    ]);
   });
 
   test('native rules read no buckets, classic ones nothing else', () => {
