@@ -12,8 +12,8 @@ import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
-import { freePort } from '../metrics/prometheus_server.ts';
 import { alertsFile } from '../publish/rule_files.ts';
+import { freePort } from './free_port.ts';
 
 /** In place of the example's 30 s and 5 min, since what it sends is to come soon. */
 const WAIT = '1s';

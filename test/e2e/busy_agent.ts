@@ -103,12 +103,10 @@ function startFor(
   const features: Feature[] = ['exemplar-storage'];
   if (form !== 'classic') features.push('native-histograms');
   const settings = form === 'both' ? { always_scrape_classic_histograms: true } : {};
-  return startPrometheus(
-    [{ name: JOB, target, path: '/metrics', settings }],
-    features,
+  return startPrometheus([{ name: JOB, target, path: '/metrics', settings }], features, {
     rules,
     version,
-  );
+  });
 }
 
 /** About a second of datagrams and segments, over loopback and over veth. */

@@ -70,8 +70,7 @@ beforeAll(async () => {
     // Classic histograms, as a Prometheus of this version reads them unless it is told otherwise.
     [{ name: 'rxscope', target: instance, path: '/metrics' }],
     ['exemplar-storage'],
-    [`${files.folder}/rxscope.rules.yaml`],
-    alertmanager.address,
+    { rules: [`${files.folder}/rxscope.rules.yaml`], alertmanager: alertmanager.address },
   );
 });
 

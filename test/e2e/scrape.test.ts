@@ -273,7 +273,7 @@ function scraping(version: PrometheusVersion, features: readonly Feature[]) {
   return {
     start: async () => {
       const job = { name: 'agent', target: new URL(agent.url).host, path: '/metrics' };
-      server = await startPrometheus([job], features, [], version);
+      server = await startPrometheus([job], features, { version });
       await sendOverLoopback(2003);
     },
     value: (expression: string) => started().value(expression),

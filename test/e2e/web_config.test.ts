@@ -46,7 +46,7 @@ describe.each(prometheusVersions())('$name', (version) => {
     const job = { name: 'agent', target: new URL(agent.url).host, path: '/metrics', settings };
     let server: PrometheusServer | undefined;
     try {
-      server = await startPrometheus([job], ['native-histograms'], [], version);
+      server = await startPrometheus([job], ['native-histograms'], { version });
       expect(await server.value('up')).toBe(1);
       expect(await server.value('count(rxscope_probe_up)')).toBeGreaterThan(0);
       // A new certificate below the running server is no reason for Prometheus to fail.

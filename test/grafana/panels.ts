@@ -84,8 +84,8 @@ export async function ask(
   const answers = targets.map(async ({ refId, expr, instant }) => {
     const query = interpolated(expr, values);
     const answer = await (instant === true
-      ? prometheus.ask('query', { query, time: `${to}` })
-      : prometheus.ask('query_range', { query, start: `${from}`, end: `${to}`, step: `${step}` }));
+      ? prometheus.get('query', { query, time: `${to}` })
+      : prometheus.get('query_range', { query, start: `${from}`, end: `${to}`, step: `${step}` }));
     return [refId, answer] as const;
   });
   return new Map(await Promise.all(answers));

@@ -158,8 +158,7 @@ function prometheusFixture(
         { name: 'text', target: address, path: '/text' },
       ],
       features,
-      [],
-      version,
+      { version },
     );
     expect([...served]).toEqual([negotiatedType]);
   }

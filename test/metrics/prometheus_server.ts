@@ -39,20 +39,23 @@ export interface PrometheusServer {
   /** All recording and alerting rules, as they were evaluated last. */
   rules(): Promise<readonly EvaluatedRule[]>;
   /** Any other question of its API: `query_range`. Resolves to the answer as it is. */
-  ask(path: string, parameters: Readonly<Record<string, string>>): Promise<unknown>;
+  get(path: string, parameters: Readonly<Record<string, string>>): Promise<unknown>;
   stop(): Promise<void>;
 }
 
-/**
- * Starts it; resolves when every job has been scraped with success. Rules, a file's path each, are
- * evaluated each second; their alerts go to the Alertmanager at HOST:PORT, if there is one.
- */
+export interface PrometheusOptions {
+  /** A file's path each; they are evaluated each second. */
+  readonly rules?: readonly string[];
+  readonly version?: PrometheusVersion;
+  /** Whom alerts are sent to, HOST:PORT. */
+  readonly alertmanager?: string | undefined;
+}
+
+/** Starts it; resolves when every job has been scraped with success. */
 export async function startPrometheus(
   jobs: readonly Job[],
   features: readonly Feature[],
-  rules: readonly string[] = [],
-  version: PrometheusVersion = INSTALLED,
-  alertmanager?: string,
+  { rules = [], version = INSTALLED, alertmanager }: PrometheusOptions = {},
 ): Promise<PrometheusServer> {
   const folder = mkdtempSync(join(tmpdir(), 'rxscope-prometheus-'));
   const more = features.includes('native-histograms') ? nativeHistogramSettings(version) : {};
@@ -108,7 +111,7 @@ export async function startPrometheus(
       const { groups } = rulesSchema.parse(await get('rules', {})).data;
       return groups.flatMap((group) => group.rules);
     },
-    ask: get,
+    get,
     stop: async () => {
       process.off('exit', kill);
       if (!ended) {

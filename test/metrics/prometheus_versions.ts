@@ -37,7 +37,9 @@ export function newestPrometheus(): PrometheusVersion | { readonly reason: strin
     folder = execFileSync(script, { encoding: 'utf8', stdio: [...stdio] }).trim();
   } catch (error) {
     const said = String((error as { stderr?: unknown }).stderr ?? error).trim();
-    return { reason: `nothing newer than ${INSTALLED.name} can be had: ${said.split('\n').at(-1)}` };
+    return {
+      reason: `nothing newer than ${INSTALLED.name} can be had: ${said.split('\n').at(-1)}`,
+    };
   }
   const version = versionOf(`${folder}/prometheus`, `${folder}/promtool`);
   if (version.major >= 3) return version;

@@ -143,7 +143,7 @@ beforeAll(async () => {
       const jobs = [{ name: 'rxscope', target: address, path: '/metrics', settings: job }];
       const file = join(folder, `${title}.yaml`);
       writeFileSync(file, rulesYaml({ ...STANDARD_OPTIONS, histograms, windowMs: WINDOW_MS }));
-      servers.set(title, await startPrometheus(jobs, features, [file], version));
+      servers.set(title, await startPrometheus(jobs, features, { rules: [file], version }));
     }),
   );
 });
