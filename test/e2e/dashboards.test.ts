@@ -96,7 +96,7 @@ describe.each(busy.settings)('$title', (setting) => {
     const { remarks } = await server().ask(
       filled('rate(rxscope_budget_seconds[$__rate_interval])'),
     );
-    expect(remarks.length).toBe(setting.version.major < 3 ? 0 : 1);
+    expect(remarks.length > 0).toBe(setting.version.major >= 3);
   });
 
   test('a query for both forms shows what that of the stored form shows, and nothing twice', async () => {
@@ -190,8 +190,10 @@ describe.each(busy.settings)('$title', (setting) => {
       if (await hasData(query.expr)) continue;
       const allowed = Object.keys(MAY_BE_EMPTY).find((key) => query.place.startsWith(`${key} `));
       const unless = allowed === undefined ? undefined : MAY_BE_EMPTY[allowed];
-      if (unless === undefined || (await hasData(unless))) empty.push(query.place);
-      else excused.push(query.place);
+      // The card may have interrupted between the two questions.
+      const wanted = unless === undefined || (await hasData(unless));
+      if (!wanted) excused.push(query.place);
+      else if (!(await hasData(query.expr))) empty.push(query.place);
     }
     if (excused.length > 0)
       console.log(`${setting.title}: may be empty, the card was quiet: ${excused.join(', ')}`);
