@@ -1,4 +1,4 @@
-// `npm run bench [-- kernel|probes|user|ring|gather|scale] [--rounds N] …`: what rxscope costs on this machine, as
+// `npm run bench [-- kernel|probes|user|ring|gather|scale|days|panels] [--rounds N] …`: what rxscope costs on this machine, as
 // Markdown that the README quotes. Needs root. Never passes or fails by time: figures are for
 // readers, and a busy machine is no fault of the code.
 
@@ -10,6 +10,8 @@ import { machineLine } from './machine.ts';
 import { probeCost } from './probe_cost.ts';
 import { ringCost } from './ring_cost.ts';
 import { scaleCost } from './scale_cost.ts';
+import { scaleDays } from './scale_days.ts';
+import { scalePanels } from './scale_panels.ts';
 import { userCost } from './user_cost.ts';
 
 const { values, positionals } = parseArgs({
@@ -65,6 +67,19 @@ const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string>
   gather: {
     title: 'Gather',
     run: () => gatherCost({ gathers: Number(values.gathers) }, progress),
+  },
+  days: { title: 'Rules over days', run: () => scaleDays(progress) },
+  panels: {
+    title: 'Panels of many hosts',
+    run: () =>
+      scalePanels(
+        {
+          hosts: Number(values.hosts),
+          interval: Number(values.interval),
+          form: values.form[0] ?? 'native',
+        },
+        progress,
+      ),
   },
   scale: {
     title: 'Many hosts in one Prometheus',

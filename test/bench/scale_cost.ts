@@ -5,7 +5,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rulesYaml } from '../../src/publish/rules/files.ts';
 import { STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
-import { DASHBOARD_FILES, EXAMPLES, interpolated, queriesOf } from '../publish/dashboards.ts';
 import { Fleet } from '../scale/fleet.ts';
 import { realTemplate } from '../scale/real_template.ts';
 import type { Template } from '../scale/template.ts';
@@ -24,17 +23,11 @@ export interface ScaleCostOptions {
 const INTERVALS_OF_WINDOW = 10;
 const STANDARD_INTERVAL_SECONDS = 30;
 /** Evaluations that are counted, once the window is full. */
-const EVALUATIONS = 4;
-/** Points of a panel's line. */
-const STEPS = 60;
-/** A panel that takes longer is of no use; the rest is not asked for. */
-const PANELS_SECONDS_MAX = 60;
-
+const EVALUATIONS = 3;
 interface Measured {
   readonly form: string;
   readonly numbers: ReadonlyMap<string, string>;
   readonly groups: ReadonlyMap<string, readonly number[]>;
-  readonly panels: ReadonlyMap<string, number>;
 }
 
 /** Returns the tables as Markdown. */
@@ -60,10 +53,6 @@ export async function scaleCost(
       'rule group: seconds of an evaluation, median (quartiles)',
       ({ groups }) =>
         new Map([...groups].map(([name, seconds]) => [name, formatSpread(seconds, 2)])),
-    ),
-    table(
-      `panel, all hosts, ${STEPS} points: seconds`,
-      ({ panels }) => new Map([...panels].map(([place, seconds]) => [place, seconds.toFixed(2)])),
     ),
   ].join('\n');
 }
@@ -131,8 +120,7 @@ async function measure(
         number(bytesOfDay / hosts / 1e6, 1),
       ],
     ]);
-    progress(`${form}: panels`);
-    return { form, numbers, groups, panels: await panels(fleet, interval) };
+    return { form, numbers, groups };
   } finally {
     await fleet.stop();
   }
@@ -150,28 +138,6 @@ async function evaluations(fleet: Fleet, interval: number): Promise<Map<string, 
       found.set(name, [...(found.get(name) ?? []), evaluationTime]);
     }
     await sleep(500);
-  }
-  return found;
-}
-
-/** What the dashboards of a whole fleet take to draw; panels of probes that are off ask for nothing. */
-async function panels(fleet: Fleet, interval: number): Promise<Map<string, number>> {
-  const found = new Map<string, number>();
-  const dashboards = DASHBOARD_FILES.filter(({ uid }) => /overview|fleet/.test(uid));
-  for (const dashboard of dashboards) {
-    const startedMs = performance.now();
-    for (const { panel, place, expr, target } of queriesOf(dashboard)) {
-      if (performance.now() - startedMs > PANELS_SECONDS_MAX * 1000) break;
-      const rateInterval = `${4 * interval}s`;
-      const values = { ...EXAMPLES, instance: '.*', __rate_interval: rateInterval };
-      const query = interpolated(expr, values);
-      const from = Date.now() / 1000 - STEPS;
-      const seconds = target.instant
-        ? await fleet.instantSeconds(query)
-        : await fleet.rangeSeconds(query, from, 1);
-      const key = `${place.split(' ')[0]}: ${panel.title}`;
-      found.set(key, (found.get(key) ?? 0) + seconds);
-    }
   }
   return found;
 }

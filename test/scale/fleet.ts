@@ -30,6 +30,8 @@ export interface FleetOptions {
   readonly intervalSeconds: number;
   /** What `rxscope rules` prints. */
   readonly rules: string;
+  /** Puts what Prometheus is to have already into its folder. */
+  readonly fill?: (folder: string) => void;
 }
 
 const sampleSchema = z.object({
@@ -83,7 +85,14 @@ export class Fleet {
     return fleet;
   }
 
-  async #start({ hosts, template, native, intervalSeconds, rules }: FleetOptions): Promise<void> {
+  async #start({
+    hosts,
+    template,
+    native,
+    intervalSeconds,
+    rules,
+    fill,
+  }: FleetOptions): Promise<void> {
     const templateFile = this.#write('template.json', JSON.stringify(template));
     const script = fileURLToPath(new URL('fleet_server.ts', import.meta.url));
     const args = ['--import', 'tsx', script, templateFile, String(hosts)];
@@ -111,6 +120,7 @@ export class Fleet {
     const file = this.#write('prometheus.yml', JSON.stringify(configuration));
     this.#address = `127.0.0.1:${await freePort()}`;
     mkdirSync(join(this.#folder, 'data'));
+    fill?.(join(this.#folder, 'data'));
     this.#spawn(
       'prometheus',
       [
