@@ -8,7 +8,8 @@ const LINES_MAX = 400;
 /** Longer files that are one idea, with the reason. */
 const MAY_BE_LONG: Readonly<Record<string, string>> = {
   'test/config/bad_config.test.ts': 'a table: a bad configuration and its exact message a row',
-  'test/config/web_config.test.ts': 'two tables: a file, good or bad, and what is said of it, a row',
+  'test/config/web_config.test.ts':
+    'two tables: a file, good or bad, and what is said of it, a row',
 };
 
 test('every source file opens with a comment that says what it is', () => {
