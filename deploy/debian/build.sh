@@ -110,7 +110,7 @@ write_control() {
     -e "s/@MAINTAINER@/${DEBFULLNAME:-rxscope} <${DEBEMAIL:-rxscope@localhost}>/" \
     "$here/control" >"$control/control"
   echo /etc/rxscope/rxscope.yaml >"$control/conffiles"
-  install -m 755 "$here/postinst" "$here/prerm" "$here/postrm" "$control/"
+  install -m 755 "$here/preinst" "$here/postinst" "$here/prerm" "$here/postrm" "$control/"
   (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$control/md5sums"
 }
 

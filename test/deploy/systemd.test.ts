@@ -179,6 +179,19 @@ describe('under a real systemd', () => {
     machine.write('/etc/rxscope/rxscope.yaml', config);
     await machine.must('systemctl', 'start', 'rxscope');
   });
+
+  test('stopped on purpose it stays so at an upgrade; removed and installed again it runs', async () => {
+    const state = async (): Promise<string | undefined> =>
+      (await show(machine, 'ActiveState')).ActiveState;
+    await machine.must('dpkg', '--install', '/tmp/rxscope.deb');
+    expect(await state()).toBe('active');
+    await machine.must('systemctl', 'stop', 'rxscope');
+    await machine.must('dpkg', '--install', '/tmp/rxscope.deb');
+    expect(await state()).toBe('inactive');
+    await machine.must('dpkg', '--remove', 'rxscope');
+    await machine.must('dpkg', '--install', '/tmp/rxscope.deb');
+    expect(await state()).toBe('active');
+  });
 });
 
 async function show(
