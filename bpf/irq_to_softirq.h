@@ -124,6 +124,12 @@ static __always_inline void irq_served(void *ctx, struct cpu_state *s, __u64 now
 	__u64 from_ns = s->raised_ns;
 	struct context about = {};
 
+	/* It came when this run, which serves it too, had begun: its raise is for nothing. */
+	if (from_ns > now) {
+		s->raised_ns = 0;
+		s->already_raised++;
+		from_ns = 0;
+	}
 	s->served_irq_ns = from_ns;
 	if (!from_ns)
 		return;
