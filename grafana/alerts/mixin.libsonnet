@@ -351,6 +351,19 @@
             },
           },
           {
+            alert: 'RxscopeConfigurationRefused',
+            expr: 'rxscope_config_last_reload_successful{%(rxscopeSelector)s} == 0' % values,
+            'for': '%(time_5m)s' % values,
+            labels: {
+              severity: 'warning',
+            },
+            annotations: {
+              summary: 'An rxscope agent could not take over its changed configuration.',
+              description: 'rxscope at {{ $labels.instance }} works with the configuration that it had before; its files as they are now will not start it again.',
+              runbook_url: '%(rxscopeRunbookUrl)s#rxscopeconfigurationrefused' % values,
+            },
+          },
+          {
             alert: 'RxscopeCertificateExpires',
             expr: 'rxscope_web_certificate_expiry_timestamp_seconds{%(rxscopeSelector)s} - time() < %(certificateWarningDays)s * 86400' % values,
             'for': '%(time_15m)s' % values,

@@ -142,7 +142,7 @@ describe('each alert', () => {
       expect(annotations.summary).toMatch(/^[^{]+\.$/);
       expect(annotations.description).toMatch(/\{\{.*\.$/);
       // Without its unit a number says nothing; what is up or not has none.
-      if (!/Agent(Down|Absent)|ProbeDown/.test(alert))
+      if (!/Agent(Down|Absent)|ProbeDown|ConfigurationRefused/.test(alert))
         expect(annotations.description).toMatch(/\$value \| humanize/);
     },
   );

@@ -14,6 +14,7 @@ export function selfAlerts(terms: Terms): Alert[] {
     probeDown(terms),
     eventsLost(terms),
     seriesDropped(terms),
+    configurationRefused(terms),
     certificateExpires(terms),
     expensive(terms),
   ];
@@ -183,6 +184,36 @@ function seriesDropped(terms: Terms): Alert {
           costs: 'about 1.5 ms CPU a scrape for 1,000 series, and room in Prometheus',
         },
         { change: '`labels.cpu: never`', costs: 'latencies by CPU' },
+      ],
+    },
+  };
+}
+
+function configurationRefused(terms: Terms): Alert {
+  return {
+    name: 'RxscopeConfigurationRefused',
+    conditions: [
+      {
+        severity: 'warning',
+        expr: `${series(terms, 'rxscope_config_last_reload_successful')} == 0`,
+        holds: terms.time(5 * MINUTE),
+      },
+    ],
+    summary: 'An rxscope agent could not take over its changed configuration.',
+    description:
+      'rxscope at {{ $labels.instance }} works with the configuration that it had before; its files as they are now will not start it again.',
+    runbook: {
+      meaning:
+        'The configuration file, or the web configuration or a certificate that it names, has changed and has a fault. The agent keeps what it had, so nothing is lost until it restarts: then it refuses to.',
+      look: ['The log, which has every problem of the file, once.'],
+      commands: [
+        'rxscope check-config /etc/rxscope/rxscope.yaml',
+        'rxscope check-config --web /etc/rxscope/web.yml',
+        'journalctl -u rxscope | grep -i configuration',
+      ],
+      changes: [
+        { change: 'mend the file, then `systemctl reload rxscope`', costs: 'none' },
+        { change: 'put back the file as it was', costs: 'the change' },
       ],
     },
   };
