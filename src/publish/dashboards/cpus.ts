@@ -33,7 +33,8 @@ export const cpus = dashboard({
           unit: 'short',
           width: 6,
           expr: `max(${NET_RX}) / avg(${NET_RX})`,
-          thresholds: steps([2, 'orange'], [4, 'red']),
+          // Of two CPUs one that does everything is at 2.
+          thresholds: steps([1.5, 'orange'], [4, 'red']),
           reading:
             '1: every CPU runs as many NET_RX softirqs. As many as there are CPUs: one does all the work.',
           remedy:
