@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -72,10 +73,14 @@ const JOB = 'rxscope';
 export class Fleet {
   readonly #folder = mkdtempSync(join(tmpdir(), 'rxscope-scale-'));
   readonly #children: ChildProcess[] = [];
+  readonly #kill = (): void => {
+    for (const child of this.#children) child.kill('SIGKILL');
+  };
   #address = '';
 
   static async start(options: FleetOptions): Promise<Fleet> {
     const fleet = new Fleet();
+    process.once('exit', fleet.#kill);
     try {
       await fleet.#start(options);
     } catch (error) {
@@ -211,6 +216,7 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
+    process.off('exit', this.#kill);
     for (const child of this.#children) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       child.kill('SIGKILL');
@@ -242,11 +248,12 @@ export class Fleet {
   }
 
   #spawn(command: string, args: readonly string[], log: string): ChildProcess {
-    const child = spawn(command, args, {
-      stdio: ['pipe', 'pipe', openSync(join(this.#folder, log), 'w')],
-    });
+    const file = openSync(join(this.#folder, log), 'w');
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', file] });
+    closeSync(file);
+    // Without the program nothing answers, which is found out by asking.
+    child.once('error', () => undefined);
     this.#children.push(child);
-    process.once('exit', () => child.kill('SIGKILL'));
     return child;
   }
 

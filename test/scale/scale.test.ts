@@ -20,6 +20,7 @@ const INTERVAL_SECONDS = 5;
 /** Six scrapes; the rules' short window is two fifths of it. */
 const WINDOW_SECONDS = 30;
 const START_MS = 240_000;
+const POLL_MS = 45_000;
 const RULES = rulesYaml({ ...STANDARD_OPTIONS, windowMs: WINDOW_SECONDS * 1000 });
 
 /** A native bucket, and a classic one: the factor that an interpolated quantile may be off by. */
@@ -118,7 +119,9 @@ describe.each(SETTINGS)('$hosts hosts, $form histograms', ({ form, hosts, bucket
 
   test('every host is up but those that do not answer, and every rule works', async () => {
     expect(await fleet.value('rxscope_fleet:up:count')).toBe(hosts);
-    expect(await fleet.value('rxscope_fleet:up:sum')).toBe(live.length);
+    await expect
+      .poll(() => fleet.value('rxscope_fleet:up:sum'), { timeout: POLL_MS })
+      .toBe(live.length);
     const groups = await fleet.ruleGroups();
     const broken = groups.flatMap(({ rules }) =>
       rules
@@ -132,22 +135,32 @@ describe.each(SETTINGS)('$hosts hosts, $form histograms', ({ form, hosts, bucket
   test('what is recorded by host is recorded of every host', async () => {
     const names = recordedNames();
     expect(names).toContain('rxscope:latency_seconds:p99');
-    for (const name of names) expect(await hostsOf(name), name).toBe(live.length);
+    for (const name of names)
+      await expect.poll(() => hostsOf(name), { timeout: POLL_MS, message: name }).toBe(live.length);
   });
 
   test('the bad hosts have their alerts, and no other host has any', async () => {
-    expect(await alerts()).toEqual(expectedAlerts(hosts));
+    // A scrape that came too late on a busy machine is forgotten with the next.
+    await expect.poll(alerts, { timeout: POLL_MS }).toEqual(expectedAlerts(hosts));
   });
 
   test('the fleet’s quantiles are those of all observations, within a bucket', async () => {
-    const found = await deviations();
+    let found: Deviation[] = [];
+    await expect
+      .poll(
+        async () => {
+          found = await deviations();
+          return worstOf(found);
+        },
+        { timeout: POLL_MS },
+      )
+      .toBeLessThanOrEqual(bucket);
     const lines = found.map(({ what, exact, off }) => {
       return `${what}: ${(exact * 1e6).toFixed(2)} µs × ${off.toFixed(4)}`;
     });
     console.log(`${form}, exact and how far off:\n${lines.join('\n')}`);
     expect(found.length).toBe(2 * QUANTILES.length * exact.size);
     expect(exact.size).toBeGreaterThan(3);
-    expect(worstOf(found)).toBeLessThanOrEqual(bucket);
   });
 
   test('what it costs, printed', async () => {
