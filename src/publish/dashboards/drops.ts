@@ -3,7 +3,7 @@
 import { lines, single } from './charts.ts';
 import { dashboard } from './frame.ts';
 import { steps } from './panel.ts';
-import { FLEET, group, lost, quantile, rate, sumRate } from './queries.ts';
+import { FLEET, group, lost, otherDevices, quantile, rate, sumRate } from './queries.ts';
 import { grid } from './tables.ts';
 
 const ON_DEVICE = `${FLEET},device=~"$device"`;
@@ -92,7 +92,7 @@ export const drops = dashboard({
           stacked: true,
           queries: [
             {
-              expr: sumRate('rxscope_packets_dropped_total', ON_DEVICE, ['device']),
+              expr: otherDevices(sumRate('rxscope_packets_dropped_total', ON_DEVICE, ['device'])),
               legend: '{{device}}',
             },
           ],
