@@ -22,9 +22,10 @@ const { values, positionals } = parseArgs({
     scrapes: { type: 'string', default: '50' },
     gathers: { type: 'string', default: '101' },
     minutes: { type: 'string', default: '1' },
-    hosts: { type: 'string', default: '1000' },
+    // A thousand, but for panels three hundred.
+    hosts: { type: 'string' },
     interval: { type: 'string', default: '10' },
-    form: { type: 'string', multiple: true, default: ['native', 'classic'] },
+    form: { type: 'string', multiple: true, default: ['native'] },
   },
 });
 
@@ -74,7 +75,7 @@ const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string>
     run: () =>
       scalePanels(
         {
-          hosts: Number(values.hosts),
+          hosts: Number(values.hosts ?? 300),
           interval: Number(values.interval),
           form: values.form[0] ?? 'native',
         },
@@ -85,7 +86,11 @@ const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string>
     title: 'Many hosts in one Prometheus',
     run: () =>
       scaleCost(
-        { hosts: Number(values.hosts), interval: Number(values.interval), forms: values.form },
+        {
+          hosts: Number(values.hosts ?? 1_000),
+          interval: Number(values.interval),
+          forms: values.form,
+        },
         progress,
       ),
   },
