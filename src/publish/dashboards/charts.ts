@@ -42,6 +42,13 @@ import { PanelBuilder as StatusHistory } from '@grafana/grafana-foundation-sdk/s
 import { PanelBuilder as TimeSeries } from '@grafana/grafana-foundation-sdk/timeseries';
 import { type Face, face, instant, overTime, type Query, thresholds } from './panel.ts';
 import { organize, sortedBy } from './tables.ts';
+
+/**
+ * Points of a line, of the past behind a single number, and cells side by side. Prometheus reckons each anew, over every host;
+ * Grafana would ask for one a pixel. A rate covers the time between two, so nothing falls through.
+ */
+const POINTS_MAX = { lines: 200, single: 60, cells: 100 };
+
 export interface Lines extends Face {
   readonly queries: readonly Query[];
   readonly stacked?: true;
@@ -56,6 +63,7 @@ export interface Lines extends Face {
 export function lines(spec: Lines): Builder<Panel> {
   const panel = face(new TimeSeries(), spec)
     .targets(spec.queries.map((query, index) => overTime(query, index)))
+    .maxDataPoints(POINTS_MAX.lines)
     .min(0)
     .drawStyle(GraphDrawStyle.Line)
     .lineWidth(1)
@@ -89,6 +97,7 @@ export function single(spec: Single): Builder<Panel> {
   return (
     face(new Stat(), { height: 4, ...spec })
       .targets([overTime({ expr: spec.expr }, 0)])
+      .maxDataPoints(POINTS_MAX.single)
       .reduceOptions(new ReduceDataOptionsBuilder().calcs(['lastNotNull']).values(false))
       .colorMode(BigValueColorMode.Value)
       .graphMode(BigValueGraphMode.Area)
@@ -130,6 +139,7 @@ export function heat(spec: Heat): Builder<Panel> {
   return (
     face(new Heatmap(), spec)
       .targets(targets)
+      .maxDataPoints(POINTS_MAX.cells)
       .calculate(false)
       .color(colour)
       .cellGap(0)
@@ -155,7 +165,7 @@ export function heat(spec: Heat): Builder<Panel> {
 export function history(spec: Face & { readonly query: Query }): Builder<Panel> {
   return face(new StatusHistory(), spec)
     .targets([overTime(spec.query, 0)])
-    .maxDataPoints(100)
+    .maxDataPoints(POINTS_MAX.cells)
     .colorScheme(new FieldColorBuilder().mode(FieldColorModeId.ContinuousGrYlRd))
     .min(0)
     .showValue(VisibilityMode.Never)
