@@ -51,6 +51,11 @@ ${PATHS.filter(({ path }) => path !== '/').map(
   ({ path, what }) => html`<li><a href="${path}">${path}</a><span>${what}</span></li>\n`,
 )}</ul>
 </nav>
+<section aria-labelledby="beyond">
+<h2 id="beyond">Dashboards and alerts</h2>
+<p><code>rxscope dashboards --out DIR</code> writes dashboards for Grafana;
+<code>rxscope rules --out DIR</code> writes alerts for Prometheus, with a runbook.</p>
+</section>
 </main>
 </body>
 </html>
@@ -101,6 +106,7 @@ table { width: 100%; border-collapse: collapse; text-align: left; }
 th, td { padding: .5rem 1.25rem .5rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { color: var(--quiet); font-size: .875rem; font-weight: 600; }
 tbody th, li a { font: .9rem/1.65 ui-monospace, monospace; white-space: nowrap; }
+code { font: .9rem/1.65 ui-monospace, monospace; }
 td:last-child { width: 100%; min-width: 11rem; padding-right: 0; overflow-wrap: anywhere; }
 td.up, td.down { font-weight: 600; white-space: nowrap; }
 td.up { color: var(--up); }
