@@ -183,6 +183,9 @@ describe('under a real systemd', () => {
   test('stopped on purpose it stays so at an upgrade; removed and installed again it runs', async () => {
     const state = async (): Promise<string | undefined> =>
       (await show(machine, 'ActiveState')).ActiveState;
+    // systemd allows five starts in ten seconds, and the tests before this one have had theirs.
+    await machine.must('systemctl', 'reset-failed', 'rxscope');
+    await machine.must('systemctl', 'restart', 'rxscope');
     await machine.must('dpkg', '--install', '/tmp/rxscope.deb');
     expect(await state()).toBe('active');
     await machine.must('systemctl', 'stop', 'rxscope');
