@@ -69,6 +69,8 @@ const groupsSchema = z.object({
 export type RuleGroupState = z.output<typeof groupsSchema>['data']['groups'][number];
 
 const JOB = 'rxscope';
+/** Characters of what an error shows. */
+const FOUND_MAX = 2000;
 
 export class Fleet {
   readonly #folder = mkdtempSync(join(tmpdir(), 'rxscope-scale-'));
@@ -138,10 +140,8 @@ export class Fleet {
       ],
       'prometheus.log',
     );
-    await this.until(
-      'Prometheus answers',
-      60_000,
-      async () => (await this.query('vector(1)')).length === 1,
+    await this.until('Prometheus answers', 60_000, async () =>
+      (await this.query('vector(1)')).length === 1 ? undefined : 'no answer',
     );
   }
 
@@ -205,11 +205,15 @@ export class Fleet {
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
-  async until(what: string, ms: number, done: () => Promise<boolean>): Promise<void> {
+  /** `missing` resolves to what is not yet as it should be, and to nothing at last. */
+  async until(what: string, ms: number, missing: () => Promise<unknown>): Promise<void> {
     const deadline = Date.now() + ms;
-    while (!(await done().catch(() => false))) {
+    for (;;) {
+      const left = await missing().catch((error: unknown) => String(error));
+      if (left === undefined) return;
       if (Date.now() > deadline || this.#children.some((child) => child.exitCode !== null)) {
-        throw new Error(`not in ${ms} ms: ${what}; the logs end with\n${this.#logs()}`);
+        const found = JSON.stringify(left).slice(0, FOUND_MAX);
+        throw new Error(`not in ${ms} ms: ${what}: ${found}; the logs end with\n${this.#logs()}`);
       }
       await sleep(500);
     }
