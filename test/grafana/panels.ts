@@ -175,8 +175,3 @@ export function tableOf({ frames }: Shown): { headings: string[]; rows: string[]
 export function numbersOf({ panel, frames }: Shown): DisplayValue[] {
   return reduced(settingsOf(panel), panel.options.reduceOptions, frames);
 }
-
-/** The last number of a series that is one. */
-export function lastOf({ values }: Field): unknown {
-  return values.findLast((value) => typeof value === 'number' && !Number.isNaN(value));
-}

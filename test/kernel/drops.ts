@@ -75,13 +75,6 @@ export function printDrops({ reading, events }: Dropped): string {
   return JSON.stringify({ rows, transmitDrops, dropEvents, received, books, some }, null, 1);
 }
 
-/** Number of the reason with this name here. */
-export function reasonNumber(name: string): number {
-  const number = reasons.numberOf(name);
-  if (number === undefined) throw new Error(`this kernel has no drop reason ${name}`);
-  return number;
-}
-
 /** Makes a table of nftables with nothing in it, also where a test that failed has left one. */
 export function emptyTable(lab: Lab, namespace: string, ...table: string[]): void {
   for (const verb of ['add', 'delete', 'add']) lab.exec(namespace, 'nft', verb, 'table', ...table);
