@@ -151,7 +151,7 @@ static __always_inline bool settle_dropped(struct cpu_state *s, __u64 skb, enum 
 		add(&s->fates[fate], 1, shared);
 		return true;
 	}
-	if (!tcp_take(s, skb, &taken, shared))
+	if (!tcp_take(s, skb, bpf_ktime_get_ns(), &taken, shared))
 		return false;
 	d->ifindex = taken.meta >> 32;
 	d->device_slot = slot_here(s, taken.meta & (DEVICES_ALL - 1), d->ifindex);

@@ -45,7 +45,7 @@ static __always_inline int tcp_segment(__u64 sk, __u64 skb)
 	/* Both functions may name it, one after the other. */
 	if (claim->sk == sk && claim->skb == skb)
 		return 0;
-	if (claim->sk && tcp_take(s, claim->skb, &old, !in_net_rx(s))) {
+	if (claim->sk && tcp_take(s, claim->skb, bpf_ktime_get_ns(), &old, !in_net_rx(s))) {
 		/* This socket was never told of its last segment, or another socket had this place. */
 		enum fate fate = claim->sk == sk ? FATE_TCP_NOT_READY : FATE_TABLE_FULL;
 
@@ -65,7 +65,7 @@ static __always_inline int tcp_data(enum access access, const struct sock *sk,
 
 	if (!tcp_is_ahead(access, sk, skb))
 		return tcp_segment((__u64)sk, (__u64)skb);
-	if (s && tcp_take(s, (__u64)skb, &taken, !in_net_rx(s)))
+	if (s && tcp_take(s, (__u64)skb, bpf_ktime_get_ns(), &taken, !in_net_rx(s)))
 		add(&s->fates[FATE_OUT_OF_ORDER], 1, !in_net_rx(s));
 	return 0;
 }
@@ -98,7 +98,7 @@ static __always_inline int tcp_ready(void *ctx, struct cpu_state *s, enum access
 	} else {
 		skb = (__u64)LOAD(access, sk, sk_receive_queue.prev);
 	}
-	if (!tcp_take(s, skb, &p, shared)) {
+	if (!tcp_take(s, skb, now, &p, shared)) {
 		add(&s->deliveries_without_start, 1, shared);
 		return 0;
 	}

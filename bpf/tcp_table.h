@@ -4,8 +4,8 @@
  * process that holds the socket lock takes them from the socket's backlog later, perhaps elsewhere.
  *
  * A newcomer takes a free one of its four places, or that of the oldest; user space computes how
- * many were lost that way (kept - resolved - still there), so no race between CPUs can unbalance
- * the books. A torn entry fails its check and is never measured.
+ * many were lost that way (kept - resolved - still there and not too old to be taken), so no race
+ * between CPUs can unbalance the books. A torn entry fails its check and is never measured.
  */
 #ifndef RXSCOPE_TCP_TABLE_H
 #define RXSCOPE_TCP_TABLE_H
@@ -84,8 +84,13 @@ static __always_inline void tcp_keep(struct cpu_state *s, __u64 skb, __u64 now, 
 	add(&s->tcp_kept, 1, shared);
 }
 
-/* Takes a packet out. Returns false when it is not there, or half overwritten. */
-static __always_inline bool tcp_take(struct cpu_state *s, __u64 skb, struct tcp_packet *out,
+/*
+ * Takes a packet out. Returns false when it is not there, half overwritten, or so old that its latency
+ * could not be told any more: user space has called it lost by then, or will, and that is final.
+ *
+ * Counted before its place is free: a reading in between finds it twice and never misses it.
+ */
+static __always_inline bool tcp_take(struct cpu_state *s, __u64 skb, __u64 now, struct tcp_packet *out,
 				     bool shared)
 {
 	struct tcp_packet *p = skb ? tcp_find(skb) : 0;
@@ -96,8 +101,11 @@ static __always_inline bool tcp_take(struct cpu_state *s, __u64 skb, struct tcp_
 	out->meta = p->meta;
 	if (p->check != (lower_half(skb) ^ out->received_ns ^ out->meta))
 		return false;
-	p->skb = 0;
+	if ((__s64)(now - out->received_ns) > (__s64)RXSCOPE_LATENCY_MAX_NS)
+		return false;
 	add(&s->tcp_resolved, 1, shared);
+	barrier();
+	p->skb = 0;
 	return true;
 }
 
