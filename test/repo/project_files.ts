@@ -41,10 +41,11 @@ function filesBelow(folder: string, ignored: RegExp): string[] {
 /** .gitignore has two forms only, `folder/` and `*.suffix`; another one must be added here. */
 function ignoredNames(): RegExp {
   const lines = textOf('.gitignore').split('\n');
-  const patterns = ['.git/', ...lines.filter((line) => line !== '')].map((line) => {
+  const patterns = lines.filter(Boolean).map((line) => {
     if (/^[\w.-]+\/$/.test(line)) return `^${line.replaceAll('.', '\\.')}$`;
     if (/^\*\.\w+$/.test(line)) return `\\${line.slice(1)}$`;
     throw new Error(`.gitignore: ${line}: test/repo/project_files.ts does not know this form`);
   });
-  return new RegExp(patterns.join('|'));
+  // Git's own: a folder, and in a worktree a file.
+  return new RegExp(['^\\.git/?$', ...patterns].join('|'));
 }
