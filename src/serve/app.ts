@@ -11,6 +11,7 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Access } from './access.ts';
+import { answerClientError, SafeResponse } from './every_answer.ts';
 import { PATHS } from './paths.ts';
 import { DEADLINE_MAX_MS } from './request_headers.ts';
 import { apiRoutes } from './routes/api.ts';
@@ -28,7 +29,11 @@ export interface AppOptions {
 }
 
 export function buildApp(source: ServeSource, options: AppOptions): FastifyInstance {
-  const http = { maxHeaderSize: HEADERS_BYTES_MAX, headersTimeout: 5_000 };
+  const http = {
+    maxHeaderSize: HEADERS_BYTES_MAX,
+    headersTimeout: 5_000,
+    ServerResponse: SafeResponse,
+  };
   const tls = options.access?.httpsOptions();
   const app = Fastify({
     ...(options.logger ? { loggerInstance: options.logger } : {}),
@@ -43,6 +48,7 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
     connectionTimeout: DEADLINE_MAX_MS + 30_000,
     bodyLimit: 1024,
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       // No hook runs for a path that cannot be parsed.
       const admitted = options.access?.admits(request, reply) ?? Promise.resolve(true);
@@ -61,9 +67,6 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store');
-  });
   options.access?.protect(app);
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request;

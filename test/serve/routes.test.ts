@@ -1,5 +1,7 @@
 // Every route but /metrics, over real HTTP: health, landing page, API, and paths that are not there.
 
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../src/serve/paths.ts';
@@ -146,6 +148,30 @@ describe('paths', () => {
     const malformed = await ask(`${url}/%`);
     expect(malformed.status).toBe(400);
     expect(malformed.headers['content-type']).toBe('text/plain; charset=utf-8');
+  });
+
+  test.each([
+    ['a path that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['no Host', 'GET /metrics HTTP/1.1\r\n\r\n', 400],
+    ['no HTTP at all', '\x16\x03\x01\x02\r\n\r\n', 400],
+    ['a method that does not exist', 'FETCH / HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['an HTTP of the future', 'GET / HTTP/9.7\r\nHost: x\r\n\r\n', 400],
+    [
+      'two lengths',
+      'GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+      400,
+    ],
+    ['an expectation', 'GET / HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n', 417],
+    ['long headers', `GET / HTTP/1.1\r\nHost: x\r\nAccept: ${'a'.repeat(9_001)}\r\n\r\n`, 431],
+    ['an unknown path', 'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
+  ] as const)('%s: the answer is not to be kept or guessed at, either', async (_, sent, status) => {
+    const { url } = await serve();
+    const { hostname, port } = new URL(url);
+    const socket = connect(Number(port), hostname).end(sent);
+    const answer = await text(socket);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answer).toMatch(/\r\nx-content-type-options: nosniff\r\n/i);
+    expect(answer).toMatch(/\r\ncache-control: no-store\r\n/i);
   });
 
   test('a body is neither read nor a reason for anything but 405', async () => {
