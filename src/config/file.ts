@@ -1,7 +1,7 @@
 // Reads one YAML file into plain data, with every syntax problem and its line.
 // What the settings mean is none of its business: see schema.ts.
 
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { type Document, LineCounter, parseAllDocuments, visit } from 'yaml';
 
 export interface SettingsFile {
@@ -44,18 +44,31 @@ function broken(problems: readonly string[]): SettingsFile {
   return { settings: undefined, problems, usable: false };
 }
 
+/** So long may a pipe keep everybody waiting: nothing else is done meanwhile, no signal is heard. */
+const PIPE_MS_MAX = 1500;
+const PIPE_LOOK_MS = 5;
+
 /** The bytes, at most one more than 1 MiB; or why the file cannot be read. */
 export function readBounded(file: string): Uint8Array | string {
   let fd: number | undefined;
   try {
-    fd = openSync(file, 'r');
+    // Else a pipe that nobody writes to keeps us in here for ever.
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const isPipe = fstatSync(fd).isFIFO();
     const bytes = new Uint8Array(FILE_BYTES_MAX + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < bytes.length; length += read) {
+    const giveUpMs = performance.now() + PIPE_MS_MAX;
+    for (let length = 0; ; ) {
       // Reads until the end instead of asking for the size: a pipe has none.
-      read = readSync(fd, bytes, length, bytes.length - length, null);
+      const read = length < bytes.length ? readSome(fd, bytes, length) : 0;
+      length += read ?? 0;
+      // The end of a pipe is where somebody has written and is gone, not where nobody has come yet.
+      if (read === 0 && !(isPipe && length === 0)) return bytes.subarray(0, length);
+      if (read) continue;
+      if (performance.now() > giveUpMs) {
+        return `it gave nothing more for ${PIPE_MS_MAX / 1000} s; name a regular file, or a pipe that is written and closed`;
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PIPE_LOOK_MS);
     }
-    return bytes.subarray(0, length);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     return `cannot be read (${code}): ${WHY_UNREADABLE[code] ?? 'check the path'}`;
@@ -64,11 +77,22 @@ export function readBounded(file: string): Uint8Array | string {
   }
 }
 
+/** Undefined where there is nothing yet. */
+function readSome(fd: number, into: Uint8Array, offset: number): number | undefined {
+  try {
+    return readSync(fd, into, offset, into.length - offset, null);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
 const WHY_UNREADABLE: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file; check the path',
   ENOTDIR: 'a part of the path is not a directory; check the path',
   EISDIR: 'it is a directory; name the file in it',
   EACCES: 'permission denied; let the user that runs rxscope read it',
+  ENXIO: 'it is a socket; name a regular file',
 };
 
 function parseSettings(text: string, secret: boolean): SettingsFile {

@@ -2,7 +2,7 @@
 // CPU. sysfs is asked first: a PCI device lists its vectors under msi_irqs, and a virtio device sits on
 // such a PCI device. The names in /proc/interrupts decide what sysfs does not tell, and the queue.
 
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HardwareDevice, hardwareDevices } from './devices.ts';
 import { type Direction, type Meaning, meaningOf, namesDevice } from './interrupt_names.ts';
@@ -139,8 +139,15 @@ function settlePlain(
  * each. The bytes are good until the next call.
  */
 function readAll(path: string): Uint8Array {
-  const file = openSync(path, 'r');
+  // The path may be a user's choice, and a pipe would keep the agent waiting for ever.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    const stats = fstatSync(file);
+    if (!stats.isFile())
+      throw new Error(
+        `${path}: not a regular file, expected the kernel's /proc/interrupts; check RXSCOPE_INTERRUPTS_FILE`,
+      );
+    if (stats.size > BYTES_MAX) throw new Error(`${path}: longer than ${BYTES_MAX} bytes`);
     let length = 0;
     for (;;) {
       if (length === scratch.length) {

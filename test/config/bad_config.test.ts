@@ -1,7 +1,18 @@
 // Configuration files that cannot be used, each with its exact and complete message.
 // Real files in a temporary directory, read the way that `rxscope run` reads them.
 
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -463,6 +474,28 @@ describe('a path that leads to no configuration is refused with its exact messag
     expect(messageOf('/dev/zero')).toBe(
       '/dev/zero: larger than 1 MiB, expected a configuration file; check the path',
     );
+  });
+
+  test('a pipe that nobody writes to, or that somebody holds open and says nothing', () => {
+    const pipe = path('pipe.yaml');
+    execFileSync('mkfifo', [pipe]);
+    const why =
+      'it gave nothing more for 1.5 s; name a regular file, or a pipe that is written and closed';
+    expect(messageOf(pipe)).toBe(`${pipe}: ${why}`);
+    // Open for both, it needs no other end.
+    const holder = openSync(pipe, 'r+');
+    writeSync(holder, 'series_max: 10007\n');
+    expect(messageOf(pipe)).toBe(`${pipe}: ${why}`);
+    closeSync(holder);
+  });
+
+  test('a socket', async () => {
+    const server = createServer().listen(path('socket'));
+    await once(server, 'listening');
+    expect(messageOf(path('socket'))).toBe(
+      `${path('socket')}: cannot be read (ENXIO): it is a socket; name a regular file`,
+    );
+    server.close();
   });
 
   test('a file that is not UTF-8', () => {

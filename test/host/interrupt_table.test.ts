@@ -1,10 +1,20 @@
 // The bytes of /proc/interrupts: of this machine, of others, and of generated ones, against a reader
 // that takes its time.
 
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { readCpus } from '../../src/host/cpus.ts';
 import { parseInterrupts } from '../../src/host/interrupt_table.ts';
 import { readInterrupts } from '../../src/host/interrupts.ts';
@@ -208,6 +218,31 @@ test.each(['', '\n', 'no table at all', '           CPU0       \n', ':::\n:\n 1:
 
 test('without the file it throws, so that the collector can say so', () => {
   expect(() => readInterrupts({ proc: '/nonexistent', sys: '/sys' })).toThrow(/ENOENT/);
+});
+
+test.each([
+  ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+  ['a folder', (path: string) => mkdirSync(path)],
+  ['an endless device', (path: string) => symlinkSync('/dev/zero', path)],
+])('%s in its place is refused at once', (_what, make) => {
+  const folder = mkdtempSync(join(tmpdir(), 'rxscope-interrupts-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const interrupts = join(folder, 'interrupts');
+  make(interrupts);
+  expect(() => readInterrupts({ proc: '/proc', sys: '/sys', interrupts })).toThrow(
+    `${interrupts}: not a regular file, expected the kernel's /proc/interrupts; check RXSCOPE_INTERRUPTS_FILE`,
+  );
+});
+
+test('a large file without a line in its place is refused before it fills the memory', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rxscope-interrupts-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const interrupts = join(folder, 'interrupts');
+  writeFileSync(interrupts, '');
+  truncateSync(interrupts, 10 * 1024 ** 3);
+  expect(() => readInterrupts({ proc: '/proc', sys: '/sys', interrupts })).toThrow(
+    /longer than \d+ bytes$/,
+  );
 });
 
 test('any table is read as a careful reader would, in the form of the kernel and in any other', () => {
