@@ -14,12 +14,13 @@ import {
   sameInterrupts,
 } from '../host/interrupts.ts';
 import { type Link, linkRequest, parseLinks } from '../host/links.ts';
-import { type ProtocolCounters, readProtocolCounters } from '../host/protocol_counters.ts';
+import { readProtocolCounters } from '../host/protocol_counters.ts';
 import { ReceiveDrops } from '../host/receive_statistics.ts';
 import { HOST_ROOTS, type Roots } from '../host/roots.ts';
 import { readSoftirqs } from '../host/softirqs.ts';
-import { readSoftnet } from '../host/softnet.ts';
+import { lackingInSoftnet, readSoftnet } from '../host/softnet.ts';
 import { type NetworkSettings, readDeviceSteering, readNetworkSettings } from '../host/steering.ts';
+import { PROTOCOL_COUNTERS } from '../metrics/drop_families.ts';
 import {
   type DeviceFacts,
   type HostReading,
@@ -28,7 +29,7 @@ import {
   type SoftnetCount,
 } from '../metrics/host_families.ts';
 import type { Collectors } from './collectors.ts';
-import { CpuCounts, InterruptTotals, Risen } from './rising.ts';
+import { CpuCounts, InterruptTotals, Risen, RisenBy, RisenLinks } from './rising.ts';
 
 /** Where the host is read from; tests put another machine in its place. */
 export interface HostSources {
@@ -62,17 +63,22 @@ export class HostCounters {
   #backlogPackets = new Map<number, number>();
   readonly #softirqs = new Map<string, CpuCounts>();
   readonly #cpuSeconds = new Map<number, CpuSeconds>();
+  readonly #irqSeconds = new RisenBy<number>();
+  readonly #softirqSeconds = new RisenBy<number>();
+  readonly #stealSeconds = new RisenBy<number>();
+  readonly #switches = new Risen();
   #contextSwitches: number | undefined;
   readonly #interrupts = new InterruptTotals();
   #table: InterruptTable | undefined;
   #owners: ReadonlyMap<number, IrqOwner> = new Map();
+  readonly #risenLinks = new RisenLinks();
   #links: readonly Link[] = [];
   #devicesKey = '';
   readonly #receiveDrops: ReceiveDrops;
   #driverDrops = new Map<string, Map<string, Risen>>();
   readonly #facts = new Map<string, { readonly facts: DeviceFacts; readonly readMs: number }>();
   #settings: NetworkSettings | undefined;
-  #protocols: ProtocolCounters = new Map();
+  readonly #protocols = new Map<string, RisenBy<string>>();
 
   constructor(sources: HostSources) {
     this.#sources = sources;
@@ -81,7 +87,6 @@ export class HostCounters {
 
   /** What fails is as it was the last time. */
   gather(collectors: Pick<Collectors, 'run'>, nowMs: number = Date.now()): HostReading {
-    const { roots } = this.#sources;
     collectors.run('cpu_times', () => this.#readCpuTimes());
     collectors.run('softnet', () => this.#readSoftnet());
     collectors.run('softirqs', () => this.#readSoftirqs());
@@ -89,9 +94,7 @@ export class HostCounters {
     collectors.run('interrupt_counts', () => this.#readInterrupts());
     collectors.run('driver_statistics', () => this.#readDriverDrops());
     collectors.run('device_facts', () => this.#readFacts(nowMs));
-    collectors.run('protocols', () => {
-      this.#protocols = readProtocolCounters(roots);
-    });
+    collectors.run('protocols', () => this.#readProtocols());
     return this.#reading();
   }
 
@@ -113,16 +116,23 @@ export class HostCounters {
       ),
       devices: Array.from(this.#facts.values(), ({ facts }) => facts),
       settings: this.#settings,
-      protocols: this.#protocols,
+      protocols: new Map(
+        Array.from(this.#protocols, ([protocol, { totals }]) => [protocol, totals]),
+      ),
     };
   }
 
   #readCpuTimes(): void {
     const { cpus, contextSwitches } = readCpuTimes(this.#sources.roots);
-    this.#contextSwitches = contextSwitches;
-    for (const [cpu, seconds] of cpus) {
+    this.#contextSwitches = this.#switches.follow(contextSwitches);
+    for (const [cpu, { irq, softirq, steal }] of cpus) {
       this.#cpus.add(cpu);
-      this.#cpuSeconds.set(cpu, seconds);
+      // Steal begins anew on the host that a machine moves to; the others may, too.
+      this.#cpuSeconds.set(cpu, {
+        irq: this.#irqSeconds.follow(cpu, irq),
+        softirq: this.#softirqSeconds.follow(cpu, softirq),
+        steal: this.#stealSeconds.follow(cpu, steal),
+      });
     }
   }
 
@@ -131,9 +141,15 @@ export class HostCounters {
     this.#backlogPackets = new Map();
     for (const [cpu, row] of rows) {
       this.#cpus.add(cpu);
-      for (const [count, counts] of this.#softnet) counts.follow(cpu, row[count]);
+      for (const [count, counts] of this.#softnet) {
+        const value = row[count];
+        if (value !== undefined) counts.follow(cpu, value);
+      }
       if (row.backlogPackets !== undefined) this.#backlogPackets.set(cpu, row.backlogPackets);
     }
+    // What is there is used all the same.
+    const lacking = lackingInSoftnet(rows);
+    if (lacking !== undefined) throw new Error(lacking);
   }
 
   /** The file has all possible CPUs; those that were never online are left out. */
@@ -147,7 +163,7 @@ export class HostCounters {
 
   /** Forgets what belongs to devices that are gone. */
   #readLinks(): void {
-    this.#links = this.#sources.links();
+    this.#links = this.#risenLinks.follow(this.#sources.links());
     const devicesKey = this.#links.map(({ ifindex, name }) => `${ifindex} ${name}`).join('\n');
     if (devicesKey === this.#devicesKey) return;
     this.#devicesKey = devicesKey;
@@ -169,6 +185,18 @@ export class HostCounters {
     }
     this.#table = table;
     this.#interrupts.update(table, this.#owners);
+  }
+
+  /** Those that only rise: the others are gauges and settings. */
+  #readProtocols(): void {
+    const read = readProtocolCounters(this.#sources.roots);
+    for (const [protocol, counter] of PROTOCOL_COUNTERS) {
+      const value = read.get(protocol)?.get(counter);
+      if (value === undefined) continue;
+      const counters = this.#protocols.get(protocol) ?? new RisenBy<string>();
+      this.#protocols.set(protocol, counters);
+      counters.follow(counter, value);
+    }
   }
 
   #readDriverDrops(): void {

@@ -3,6 +3,7 @@
 
 import { risen32 } from '../host/counts32.ts';
 import type { InterruptRow, InterruptTable, IrqOwner } from '../host/interrupts.ts';
+import { LINK_STATISTICS, type Link, type LinkStatistic, type LinkStats } from '../host/links.ts';
 import type { InterruptCounts, InterruptSource } from '../metrics/host_families.ts';
 
 /** One count for each CPU. A CPU that is not followed any more keeps what it had. */
@@ -18,17 +19,85 @@ export class CpuCounts {
   }
 }
 
-/** A count that may fall when a part of it is taken away: then the total stands still. */
+/**
+ * A count that may fall: a part of it is taken away, a driver begins anew, a machine moves to another host.
+ * Then the total stands still, and rises with the count from there on.
+ */
 export class Risen {
   #last = 0;
+  /** What falls took away, all of them together. */
+  #lost = 0;
   total = 0;
 
   follow(count: number): number {
-    this.total += Math.max(0, count - this.#last);
+    if (count < this.#last) this.#lost += this.#last - count;
     this.#last = count;
+    // A sum of fractions may round to less.
+    this.total = Math.max(this.total, this.#lost + count);
     return this.total;
   }
 }
+
+/** The same by key. What is not followed any more keeps what it had. */
+export class RisenBy<Key> {
+  readonly #counts = new Map<Key, Risen>();
+  readonly totals = new Map<Key, number>();
+
+  follow(key: Key, count: number): number {
+    let risen = this.#counts.get(key);
+    if (risen === undefined) {
+      risen = new Risen();
+      this.#counts.set(key, risen);
+    }
+    const total = risen.follow(count);
+    this.totals.set(key, total);
+    return total;
+  }
+}
+
+/** The counters of network devices by name, for which drivers begin anew when they please. */
+export class RisenLinks {
+  #known = new Map<string, { readonly link: Link; readonly lost: LinkStats | undefined }>();
+
+  /** The same links with counters that have not fallen since they were followed first. */
+  follow(links: readonly Link[]): Link[] {
+    const known = new Map<string, { readonly link: Link; readonly lost: LinkStats | undefined }>();
+    const risen = links.map((link) => {
+      const last = this.#known.get(link.name);
+      const lost = last === undefined ? undefined : lostSince(last.link, link, last.lost);
+      known.set(link.name, { link, lost });
+      return lost === undefined ? link : { ...link, stats: sumOf(link.stats, lost) };
+    });
+    this.#known = known;
+    return risen;
+  }
+}
+
+/** With what was lost before. A device that another one of its name took the place of lost all. */
+function lostSince(last: Link, link: Link, lost: LinkStats | undefined): LinkStats | undefined {
+  if (last.ifindex !== link.ifindex)
+    return lost === undefined ? last.stats : sumOf(last.stats, lost);
+  let sum = lost;
+  for (const statistic of LINK_STATISTICS) {
+    const fallen = (last.stats[statistic] ?? 0) - (link.stats[statistic] ?? 0);
+    if (fallen > 0) sum = { ...(sum ?? NO_STATS), [statistic]: (sum?.[statistic] ?? 0) + fallen };
+  }
+  return sum;
+}
+
+/** Of what the first has: a counter that the kernel does not tell stays untold. */
+function sumOf(stats: LinkStats, lost: LinkStats): LinkStats {
+  const sums: Partial<Record<LinkStatistic, number>> = {};
+  for (const statistic of LINK_STATISTICS) {
+    const value = stats[statistic];
+    if (value !== undefined) sums[statistic] = value + (lost[statistic] ?? 0);
+  }
+  return sums as LinkStats;
+}
+
+const NO_STATS = Object.fromEntries(
+  LINK_STATISTICS.map((statistic) => [statistic, 0]),
+) as LinkStats;
 
 /** One line of /proc/interrupts over time; the arrays by position in `InterruptTotals.cpus`. */
 interface Line {
@@ -104,6 +173,9 @@ export class InterruptTotals {
     if (line === undefined) {
       const [last, total] = [new Float64Array(length), new Float64Array(length)];
       const fresh: Line = { irq: row.irq, owner, last, total, update: 0 };
+      // It goes on in the series of the line whose place it takes: only chip or trigger are others.
+      const before = owner && this.#replaced(row.irq, owner);
+      if (before !== undefined) addTo(total, before.total, 1);
       this.#lines.set(key, fresh);
       return fresh;
     }
@@ -116,6 +188,16 @@ export class InterruptTotals {
     if (line.owner !== undefined && owner === undefined) this.#keep(line.total, -1);
     line.owner = owner;
     return line;
+  }
+
+  /** The line of another chip by the same number, for the same queue. */
+  #replaced(irq: number | string, { device, queue }: IrqOwner): Line | undefined {
+    for (const line of this.#lines.values()) {
+      const isSame =
+        line.irq === irq && line.owner?.device === device && line.owner.queue === queue;
+      if (isSame) return line;
+    }
+    return undefined;
   }
 
   #keep(total: Float64Array, sign: 1 | -1): void {

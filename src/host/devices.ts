@@ -25,7 +25,7 @@ export interface HardwareDevice {
   readonly numaNode: number | undefined;
   /** Its MSI or MSI-X vectors, those without a handler too. */
   readonly vectors: readonly number[];
-  /** Its interrupt line while it has no vectors; may be shared with other devices. */
+  /** Its interrupt line while it has no vectors; may be shared with other devices, or another's while it is down. */
   readonly line: number | undefined;
 }
 
@@ -101,8 +101,13 @@ export function hardwareOf(name: string, roots: Roots = HOST_ROOTS): HardwareDev
     // -1: the firmware does not say.
     numaNode: nodes.find((node) => node !== undefined && node >= 0),
     vectors,
-    line: vectors.length > 0 ? undefined : lines.find((line) => line !== undefined && line > 0),
+    line: vectors.length > 0 ? undefined : lines.find(isLine),
   };
+}
+
+/** 0 and 255 say that firmware gave it none (PCI, "Interrupt Line"). */
+function isLine(line: number | undefined): boolean {
+  return line !== undefined && line > 0 && line !== 255;
 }
 
 function linkedName(path: string): string | undefined {

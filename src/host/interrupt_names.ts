@@ -65,9 +65,24 @@ function directionOf(rx: boolean, tx: boolean, both: boolean): Direction {
   return rx || both ? 'rxtx' : 'other';
 }
 
-/** Does an action name this device: by its own name, or by that of its bus device or driver? */
+/** Is one of these names in the action, as a word? For names that nobody chooses, as those of buses. */
 export function namesDevice(action: string, names: readonly string[]): boolean {
   return names.some((name) => placeOf(action, name) >= 0);
+}
+
+/**
+ * Is the action's name made of this one, as drivers make them: `eth0`, `eth0-TxRx-3`, and behind the driver's
+ * name `i40e-eth0-TxRx-3`? A network device can have any name, that of others' interrupts too: one called
+ * `usb1` has nothing to do with `ehci_hcd:usb1`.
+ */
+export function isMadeOf(action: string, name: string, driver: string | undefined): boolean {
+  if (beginsWith(action, name)) return true;
+  const rest = driver !== undefined && action.startsWith(driver) ? action.slice(driver.length) : '';
+  return /^[-_:. ]/.test(rest) && beginsWith(rest.slice(1), name);
+}
+
+function beginsWith(action: string, name: string): boolean {
+  return name !== '' && action.startsWith(name) && !isOfName(action[name.length]);
 }
 
 function without(action: string, name: string): string {
@@ -75,13 +90,15 @@ function without(action: string, name: string): string {
   return at < 0 ? action : `${action.slice(0, at)} ${action.slice(at + name.length)}`;
 }
 
-/** `eth1` must not be found in `eth10-rx-0`: a name ends where letters, digits and underscores end. */
 function placeOf(action: string, name: string): number {
   if (name === '') return -1;
   for (let at = action.indexOf(name); at >= 0; at = action.indexOf(name, at + 1)) {
-    const before = action[at - 1] ?? '';
-    const after = action[at + name.length] ?? '';
-    if (!/\w/.test(before) && !/\w/.test(after)) return at;
+    if (!isOfName(action[at - 1]) && !isOfName(action[at + name.length])) return at;
   }
   return -1;
+}
+
+/** `eth1` is not in `eth10-rx-0`, nor in `eth1é`: a name ends at what drivers put between words. */
+function isOfName(character: string | undefined): boolean {
+  return character !== undefined && !/[-:.,@()[\] ]/.test(character);
 }

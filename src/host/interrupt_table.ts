@@ -13,7 +13,7 @@ export interface InterruptRow {
   readonly chip: string;
   /**
    * By position in `cpus`. The kernel counts in 32 bits, so a count may wrap. Rows that have one
-   * number for the machine (`ERR`, `MIS`) have it at position 0.
+   * number for the machine (`ERR`, `MIS`) have it at position 0, and rows without any (`FIQ`) have zeros.
    */
   readonly counts: Float64Array;
 }
@@ -91,7 +91,9 @@ function parseRow(
   const rest = textOf(bytes, at, end);
   const whole = found === counts.length && !/^ +\d+( |$)/.test(rest);
   const oneForAll = typeof irq === 'string' && found === 1 && rest.trim() === '';
-  if (!whole && !oneForAll) return undefined;
+  // `FIQ:  usb_fiq` of ARM: an interrupt that nobody counts.
+  const uncounted = typeof irq === 'string' && found === 0;
+  if (!whole && !oneForAll && !uncounted) return undefined;
   if (typeof irq === 'string') return { irq, name: rest.trim(), chip: '', counts };
   return { irq, ...chipAndName(rest), counts };
 }

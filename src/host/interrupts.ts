@@ -1,11 +1,18 @@
 // Which network device an interrupt belongs to, which of its queues, and how often it fired on each
 // CPU. sysfs is asked first: a PCI device lists its vectors under msi_irqs, and a virtio device sits on
-// such a PCI device. The names in /proc/interrupts decide what sysfs does not tell, and the queue.
+// such a PCI device. The names in /proc/interrupts decide what sysfs does not tell, and the queue. What
+// neither tells is nobody's.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { type HardwareDevice, hardwareDevices } from './devices.ts';
-import { type Direction, type Meaning, meaningOf, namesDevice } from './interrupt_names.ts';
+import {
+  type Direction,
+  isMadeOf,
+  type Meaning,
+  meaningOf,
+  namesDevice,
+} from './interrupt_names.ts';
 import { type InterruptRow, type InterruptTable, parseInterrupts } from './interrupt_table.ts';
 import { HOST_ROOTS, type Roots } from './roots.ts';
 
@@ -76,8 +83,9 @@ function isSameLine(row: InterruptRow, other: InterruptRow | undefined): boolean
 }
 
 /**
- * `mine`: devices that have the interrupt among their vectors. They are several when one PCI function
- * has several ports, or stands for those of its virtual functions.
+ * Never by elimination: that a line has no other owner, or a device no other line, is no evidence. `mine`:
+ * devices that have the interrupt among their vectors. They are several when one PCI function has several
+ * ports, or stands for those of its virtual functions.
  */
 function ownerOf(
   actions: readonly string[],
@@ -85,32 +93,67 @@ function ownerOf(
   irq: number,
   devices: readonly HardwareDevice[],
 ): { device: string; meaning: Meaning } | undefined {
-  const [first] = mine ?? [];
   for (const action of actions) {
-    const device =
-      (mine ?? devices).find(({ name }) => namesDevice(action, [name])) ??
-      (mine === undefined ? lineOwner(action, irq, actions.length === 1, devices) : undefined);
+    const device = mine === undefined ? lineOwner(action, irq, devices) : named(action, mine);
     if (device !== undefined) return { device: device.name, meaning: meaningFor(action, device) };
   }
+  const [first] = mine ?? [];
   if (first === undefined) return undefined;
   return { device: first.name, meaning: meaningFor(actions.join(', '), first) };
 }
 
-/** Of an interrupt line, which may be shared and whose handler may bear its driver's name. */
+/**
+ * Of an interrupt that is nobody's vector: a line, which may be shared and whose handler may bear its driver's
+ * name, or an interrupt of a bus that sysfs tells nothing of.
+ */
 function lineOwner(
   action: string,
   irq: number,
-  alone: boolean,
   devices: readonly HardwareDevice[],
 ): HardwareDevice | undefined {
   const byBus = devices.find(({ busNames }) => namesDevice(action, busNames));
-  if (byBus !== undefined || action === '') return byBus;
+  if (byBus !== undefined) return byBus;
   const onLine = devices.filter(({ line }) => line === irq);
   return (
-    onLine.find(({ driver }) => driver !== undefined && namesDevice(action, [driver])) ??
-    (alone ? onLine[0] : undefined)
+    named(action, onLine) ??
+    onLine.find(({ driver }) => driver !== undefined && isMadeOf(action, driver, undefined)) ??
+    named(
+      action,
+      devices.filter((device) => mayHaveUntold(action, device)),
+    )
   );
 }
+
+/** That device whose name the action's is made of. The longest: `eth0-1` before `eth0`. */
+function named(action: string, devices: readonly HardwareDevice[]): HardwareDevice | undefined {
+  let longest: HardwareDevice | undefined;
+  for (const device of devices) {
+    const { name, driver } = device;
+    if (name.length <= (longest?.name.length ?? 0)) continue;
+    if (isMadeOf(action, name, driver)) longest = device;
+  }
+  return longest;
+}
+
+/**
+ * May it have an interrupt that sysfs does not tell? Devices of systems on a chip, of Xen and of SPI do, and
+ * it bears their name. Of PCI, sysfs tells: there, a name counts with its queue (`eth1-rx-7`, a vector that
+ * came or went just now), but not alone, since one called `mmc0` or `timer` is not who owns that line. Those
+ * of USB and SDIO have none.
+ */
+function mayHaveUntold(action: string, device: HardwareDevice): boolean {
+  const { bus = '', busNames, vectors, line } = device;
+  const [name = ''] = busNames;
+  if (bus === 'usb' || bus === 'sdio' || USB.test(name)) return false;
+  const isTold = bus === 'pci' || bus === 'virtio' || PCI.test(name) || vectors.length > 0;
+  if (!isTold && line === undefined) return true;
+  return ['rx', 'tx', 'rxtx'].includes(meaningFor(action, device).direction);
+}
+
+/** `0000:00:03.0` */
+const PCI = /^[0-9a-f]+:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i;
+/** `1-1.4:1.0` */
+const USB = /^\d+-[\d.]+:\d+\.\d+$/;
 
 function meaningFor(action: string, device: HardwareDevice): Meaning {
   const { name, busNames, driver } = device;

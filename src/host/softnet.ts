@@ -5,6 +5,7 @@
 // version shows in their number only (net/core/net-procfs.c, softnet_seq_show):
 //
 //   words   kernel
+//   10      none that can run the agent; what imitates the file may
 //   11      to 5.9
 //   13      from 5.10 (7d58e6555870 "net-sysfs: add backlog len and CPU id to softnet data")
 //   15      from 6.4 (59da2d7b0e99 "net-sysfs: display two backlog queue len separately")
@@ -42,12 +43,16 @@ export interface SoftnetRow {
   readonly dropped: number;
   readonly timesSqueezed: number;
   readonly receivedRps: number;
-  readonly flowLimit: number;
+  /** Undefined where the file ends before it. */
+  readonly flowLimit: number | undefined;
   /** Waiting now. Undefined before Linux 5.10, which does not tell. */
   readonly backlogPackets: number | undefined;
 }
 
-const WORDS_MIN = 11;
+/** What is there up to this word has been there for longer than any kernel that can run the agent. */
+const WORDS_MIN = 10;
+/** Every such kernel has these; who has less is no kernel. */
+const WORDS_OF_KERNELS = 11;
 const CPU_WORD = 12;
 /** CPUs come and go within milliseconds at most; a file that still does not fit has another form. */
 const TRIES_MAX = 3;
@@ -55,17 +60,37 @@ const TRIES_MAX = 3;
 /** By CPU; offline CPUs are absent. Throws when the file cannot be read or understood. */
 export function readSoftnet(roots: Roots = HOST_ROOTS): ReadonlyMap<number, SoftnetRow> {
   const path = join(roots.proc, 'net/softnet_stat');
-  const rows = parseSoftnet(readFileSync(path, 'utf8'));
+  let text = readFileSync(path, 'utf8');
+  const rows = parseSoftnet(text);
   if (rows.size > 0) return rows;
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const before = onlineCpus(roots);
-    const text = readFileSync(path, 'utf8');
+    text = readFileSync(path, 'utf8');
     // A CPU that went or came meanwhile would shift the rows of those after it.
     if (onlineCpus(roots) !== before) continue;
     const numbered = parseSoftnet(text, parseCpuList(before));
     if (numbered.size > 0) return numbered;
   }
-  throw new Error(`${path}: its lines are not those of the online CPUs`);
+  throw new Error(`${path}: ${whyUnusable(text, parseCpuList(onlineCpus(roots)).length)}`);
+}
+
+/** What the rows that were read lack, as a sentence; undefined when they are a kernel's. */
+export function lackingInSoftnet(rows: ReadonlyMap<number, SoftnetRow>): string | undefined {
+  const lacks = [...rows.values()].some(({ flowLimit }) => flowLimit === undefined);
+  return lacks
+    ? `net/softnet_stat has too few columns, ${WORDS_MIN} where kernels have ${WORDS_OF_KERNELS} or more: what the flow limit dropped is not told`
+    : undefined;
+}
+
+function whyUnusable(text: string, online: number): string {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  if (lines.length === 0) return 'it is empty: is it hidden by a container runtime?';
+  const columns = lines.map((line) => wordsOf(line).length);
+  const fewest = Math.min(...columns);
+  if (fewest === 0) return 'a line of it is not made of hexadecimal numbers';
+  if (fewest < WORDS_MIN)
+    return `a line of it has too few columns, ${fewest}, where kernels have ${WORDS_OF_KERNELS} or more`;
+  return `its ${lines.length} lines have too few columns, ${fewest}, to name their CPUs, as they do from Linux 5.10 on, and ${online} CPUs are online`;
 }
 
 /**
@@ -91,7 +116,7 @@ export function parseSoftnet(
 function rowOf(words: readonly number[]): SoftnetRow | undefined {
   if (words.length < WORDS_MIN) return undefined;
   const [processed = 0, dropped = 0, timesSqueezed = 0] = words;
-  const [receivedRps = 0, flowLimit = 0, backlogPackets] = words.slice(9);
+  const [receivedRps = 0, flowLimit, backlogPackets] = words.slice(9);
   return { processed, dropped, timesSqueezed, receivedRps, flowLimit, backlogPackets };
 }
 

@@ -62,7 +62,7 @@ const NO_NAME = '(unknown)';
  * InErrors of UDP the three behind it, InErrs of TCP InCsumErrors, ListenDrops both ListenOverflows
  * and TCPReqQFullDrop.
  */
-const PROTOCOL_COUNTERS: readonly (readonly [protocol: string, ...counters: string[]])[] = [
+const BY_PROTOCOL: readonly (readonly [protocol: string, ...counters: string[]])[] = [
   ['Ip', 'InHdrErrors', 'InAddrErrors', 'InUnknownProtos', 'InDiscards', 'ReasmFails'],
   ['IpExt', 'InNoRoutes', 'InTruncatedPkts', 'InCsumErrors'],
   ['Ip6', 'InHdrErrors', 'InNoRoutes', 'InAddrErrors', 'InUnknownProtos'],
@@ -77,6 +77,12 @@ const PROTOCOL_COUNTERS: readonly (readonly [protocol: string, ...counters: stri
   ['TcpExt', 'TCPOFODrop', 'TCPZeroWindowDrop', 'TCPMinTTLDrop', 'PFMemallocDrop'],
   ['TcpExt', 'RcvPruned', 'OfoPruned', 'LockDroppedIcmps', 'IPReversePathFilter'],
 ];
+
+/** The same as pairs of protocol and counter. */
+export const PROTOCOL_COUNTERS: readonly (readonly [protocol: string, counter: string])[] =
+  BY_PROTOCOL.flatMap(([protocol, ...counters]) =>
+    counters.map((counter) => [protocol, counter] as const),
+  );
 
 export function dropFamilies(input: DropInput): Family[] {
   return [
@@ -158,13 +164,11 @@ function cards(links: readonly DropLink[]): DropLink[] {
 }
 
 function byProtocol(protocols: DropInput['protocols']): ScalarSample[] {
-  return PROTOCOL_COUNTERS.flatMap(([protocol, ...counters]) =>
-    counters.flatMap((counter) => {
-      // A kernel without IPv6, or older than the counter.
-      const value = protocols.get(protocol)?.get(counter);
-      return value === undefined ? [] : [{ labels: { protocol, counter }, value }];
-    }),
-  );
+  return PROTOCOL_COUNTERS.flatMap(([protocol, counter]) => {
+    // A kernel without IPv6, or older than the counter.
+    const value = protocols.get(protocol)?.get(counter);
+    return value === undefined ? [] : [{ labels: { protocol, counter }, value }];
+  });
 }
 
 /** Adds up values of equal labels, in the order of first appearance. */

@@ -157,7 +157,7 @@ class CpuFamilies {
     this.#shown = shown;
   }
 
-  /** Every CPU of the reading has a row, if with 0. */
+  /** Every CPU of the reading has a row, if with 0; none has where nothing could be read. */
   counter(
     name: string,
     help: string,
@@ -165,7 +165,7 @@ class CpuFamilies {
   ): Family {
     this.folded.set(name, this.#shown.others * rows.length);
     const samples = rows.flatMap(([labels, values]) =>
-      values === undefined ? [] : this.#samples(labels, this.#cpus, values),
+      values === undefined || values.size === 0 ? [] : this.#samples(labels, this.#cpus, values),
     );
     return { type: 'counter', name, help, samples };
   }

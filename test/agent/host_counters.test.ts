@@ -8,9 +8,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Collectors } from '../../src/agent/collectors.ts';
 import { HostCounters, hostSources } from '../../src/agent/host_counters.ts';
 import { loadAddon } from '../../src/capture/addon.ts';
+import { dropReasons } from '../../src/capture/drop_reasons.ts';
 import { readCpus } from '../../src/host/cpus.ts';
+import type { Link } from '../../src/host/links.ts';
 import { HOST_ROOTS } from '../../src/host/roots.ts';
+import { dropFamilies } from '../../src/metrics/drop_families.ts';
 import { hostFamilies } from '../../src/metrics/host_families.ts';
+import type { ScalarSample } from '../../src/metrics/model.ts';
 import { keyOf } from '../../src/metrics/samples.ts';
 import { ShownCpus } from '../../src/metrics/shown_cpus.ts';
 import { writeManyCpusCounters } from '../host/many_cpus.ts';
@@ -75,9 +79,21 @@ describe('on a modelled machine', () => {
     const reading = host.gather(newCollectors(), nowMs);
     shown.add(reading.cpus, reading.softirqs.get('NET_RX'));
     const values = new Map<string, number>();
-    for (const { type, name, samples } of hostFamilies(reading, shown).families) {
+    const drops = dropFamilies({
+      counted: false,
+      drops: undefined,
+      transmitDrops: 0,
+      reasons: dropReasons([]),
+      symbols: { nameOf: () => undefined, nameOfLow: () => undefined },
+      deviceLabel: () => undefined,
+      devices: [],
+      links: reading.links,
+      protocols: reading.protocols,
+    });
+    for (const { type, name, samples } of [...hostFamilies(reading, shown).families, ...drops]) {
       if (type !== 'counter') continue;
-      for (const { labels, value } of samples) values.set(`${name} ${keyOf(labels)}`, value);
+      for (const one of samples as ScalarSample[])
+        values.set(`${name} ${keyOf(one.labels)}`, one.value);
     }
     return values;
   }
@@ -96,6 +112,69 @@ describe('on a modelled machine', () => {
     );
     writeManyCpusCounters(folder, { ...SMALL, step: 2 });
     expect(fallen(without, counters())).toEqual([]);
+  });
+
+  /** Every number of a file, but those that name a CPU, a row or an interrupt, times a factor. */
+  function scale(file: string, factor: number): void {
+    const path = join(folder, 'proc', file);
+    const text = readFileSync(path, 'utf8');
+    const hexadecimal = file.endsWith('softnet_stat');
+    const scaled = text.split('\n').map((line) =>
+      hexadecimal
+        ? line.replace(/\b[0-9a-f]{8}\b/g, (word, at: number) =>
+            // Word 12 is the CPU.
+            at === 12 * 9 ? word : scaledHex(word, factor),
+          )
+        : line.replace(/(?<=\s)\d+(?=\s|$)/g, (word) => String(Math.floor(Number(word) * factor))),
+    );
+    writeFileSync(path, scaled.join('\n'));
+  }
+
+  function scaledHex(word: string, factor: number): string {
+    return Math.floor(Number.parseInt(word, 16) * factor)
+      .toString(16)
+      .padStart(8, '0');
+  }
+
+  function scaleLinks(factor: number): void {
+    machine.links = machine.links.map((one) => ({
+      ...one,
+      stats: Object.fromEntries(
+        Object.entries(one.stats).map(([name, value]) => [name, Math.floor(value * factor)]),
+      ) as unknown as Link['stats'],
+    }));
+  }
+
+  const FALLING: readonly (readonly [string, (factor: number) => void])[] = [
+    ...['stat', 'interrupts', 'softirqs', 'self/net/softnet_stat'],
+    ...['self/net/snmp', 'self/net/snmp6', 'self/net/netstat'],
+  ].map((file) => [file, (factor) => scale(file, factor)] as const);
+
+  test.each([...FALLING, ['links', scaleLinks] as const])(
+    'no counter falls when all numbers of %s do, and each rises again from there',
+    (_, scaleAll) => {
+      scaleAll(1_000);
+      const start = counters();
+      scaleAll(0.5);
+      const halved = counters();
+      expect(fallen(start, halved)).toEqual([]);
+      scaleAll(0);
+      const zero = counters();
+      expect(fallen(halved, zero)).toEqual([]);
+      expect(zero.size).toBe(start.size);
+    },
+  );
+
+  test('steal that falls, as on a machine that moved, adds nothing, and then what is new', () => {
+    const steal = (seconds: number): number | undefined => {
+      const path = join(folder, 'proc/stat');
+      const line = `cpu0 1 1 1 1 1 1 1 ${seconds * 100} 0 0`;
+      writeFileSync(path, readFileSync(path, 'utf8').replace(/^cpu0 .*$/m, line));
+      return counters().get('rxscope_cpu_seconds_total steal\u00000\u0000');
+    };
+    expect([832_457_433, 436_049_131, 12, 15].map(steal)).toEqual([
+      832_457_433, 832_457_433, 832_457_433, 832_457_436,
+    ]);
   });
 
   test('a file that cannot be read leaves what was counted last, and is told', () => {

@@ -1,8 +1,9 @@
 // Counts that may not fall, from tables of interrupts made up for it.
 
 import { describe, expect, test } from 'vitest';
-import { CpuCounts, InterruptTotals, Risen } from '../../src/agent/rising.ts';
+import { CpuCounts, InterruptTotals, Risen, RisenLinks } from '../../src/agent/rising.ts';
 import type { InterruptTable, IrqOwner } from '../../src/host/interrupts.ts';
+import type { Link } from '../../src/host/links.ts';
 
 const ETH0: IrqOwner = { device: 'eth0', queue: 0, direction: 'rxtx' };
 const OWNERS: ReadonlyMap<number, IrqOwner> = new Map([[24, ETH0]]);
@@ -37,7 +38,55 @@ function countsOf(totals: InterruptTotals) {
   };
 }
 
+/** A link with so many packets received, and so many missed. */
+function link(ifindex: number, packets: number, missed: number): Link {
+  const stats = { rx_packets: packets, rx_missed_errors: missed } as Link['stats'];
+  return { ifindex, name: 'eth0', stats } as Link;
+}
+
+describe('links', () => {
+  const follow = (links: readonly Link[]): (readonly number[])[] => {
+    const risen = new RisenLinks();
+    return links.map((one) => {
+      const [{ stats } = one] = risen.follow([one]);
+      return [stats.rx_packets, stats.rx_missed_errors];
+    });
+  };
+
+  test('stand still where a driver begins anew, and rise from there', () => {
+    const links = [link(2, 100, 7), link(2, 3, 8), link(2, 13, 0), link(2, 20, 4)];
+    expect(follow(links)).toEqual([
+      [100, 7],
+      [100, 8],
+      [110, 8],
+      [117, 12],
+    ]);
+  });
+
+  test('go on where another device takes the name', () => {
+    expect(follow([link(2, 100, 7), link(3, 5, 0), link(3, 6, 1), link(4, 1, 1)])).toEqual([
+      [100, 7],
+      [105, 7],
+      [106, 8],
+      [107, 9],
+    ]);
+  });
+});
+
 describe('interrupts', () => {
+  test('go on in their series when only chip or trigger of the line are others', () => {
+    const totals = new InterruptTotals();
+    const before = table([0], { '24: eth0': [5] });
+    totals.update(before, OWNERS);
+    const rows = before.rows.map((row) => ({
+      ...row,
+      chip: 'PCI-MSI 1-level',
+      counts: Float64Array.of(2),
+    }));
+    totals.update({ ...before, rows }, OWNERS);
+    expect(countsOf(totals).sources).toEqual([['24', 7]]);
+  });
+
   test('of network devices stand alone, all others are one sum, errors are none', () => {
     const totals = new InterruptTotals();
     totals.update(

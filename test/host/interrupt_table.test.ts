@@ -202,6 +202,17 @@ test('rows with a CPU more or less than the header are left out and counted', ()
   expect(torn).toBe(3);
 });
 
+test('a row that nobody counts is as good as any other, on one CPU and on two', () => {
+  for (const header of ['           CPU0       CPU1       ', '           CPU0       ']) {
+    const { rows, torn } = parse(`${header}\nFIQ:              usb_fiq\nErr:          3\n`);
+    expect(torn).toBe(0);
+    expect(rows.map(({ irq, name, counts }) => [irq, name, counts[0]])).toEqual([
+      ['FIQ', 'usb_fiq', 0],
+      ['Err', '', 3],
+    ]);
+  }
+});
+
 test('a table that stays torn is handed out as far as it is whole', () => {
   withTree(({ roots, write }) => {
     write({ 'proc/interrupts': '           CPU0       CPU1       \n 25:          1   X  one\n' });

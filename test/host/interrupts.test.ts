@@ -170,6 +170,78 @@ test('without vectors and lines in sysfs, names decide, and a name ends where it
   ).toEqual(['40 eth1 rx 0', '41 eth10 rx 0', '42 wan tx 4', '43 wan rx 1']);
 });
 
+describe('nobody’s is an interrupt', () => {
+  const noLine = [255, 0];
+
+  test('of another device alone on the number that a card that is down has in sysfs', () => {
+    const card = { name: 'eth0', path: `${PCI}:1c.0`, driver: 'e1000', line: 17 };
+    expect(ownersWith([card], [' 17:  IO-APIC   17-fasteoi   ata_piix'])).toEqual([]);
+    expect(ownersWith([card], [' 17:  IO-APIC   17-fasteoi   ata_piix, eth0'])).toEqual([
+      '17 eth0 rxtx',
+    ]);
+  });
+
+  test.each(noLine)('of a card to which firmware gave none (%s)', (line) => {
+    const card = { name: 'timer', path: `${PCI}:1c.0`, driver: 'e1000', line };
+    expect(ownersWith([card], [` ${line}:  IO-APIC   2-edge   timer`])).toEqual([]);
+    expect(ownersWith([card], [` ${line}:  IO-APIC   2-edge   e1000`])).toEqual([]);
+  });
+
+  const USB_HOST = `${PCI}:14.0/usb1/1-1`;
+  test.each([
+    ['usb1', `${USB_HOST}/1-1:1.0`, 'ehci_hcd:usb1'],
+    ['mmc0', `${USB_HOST}/1-1.4:1.0`, 'mmc0'],
+    ['i2c', 'platform/a.eth', 'i2c_designware.0'],
+    ['i2c', 'platform/a.eth', 'foo i2c'],
+    ['timer', `${PCI}:1c.0`, 'timer'],
+    ['eth0', 'platform/a.eth', 'eth01-rx-0'],
+    ['eth0', 'platform/a.eth', 'eth0é-rx-0'],
+    ['et.0', 'platform/a.eth', 'eth0-rx-0'],
+    ['eth0+', 'platform/a.eth', 'eth0-rx-0'],
+    ['a,b', 'platform/a.eth', 'a, b'],
+  ])('that a device called %s has the name of (%s: %s)', (name, path, action) => {
+    expect(
+      ownersWith([{ name, path, driver: 'cdc_ether' }], [` 19:  GIC   7 Level   ${action}`]),
+    ).toEqual([]);
+  });
+});
+
+test('names of drivers and buses go before and behind that of a device', () => {
+  const path = 'platform/30be0000.ethernet';
+  const owner = (name: string, driver: string, action: string): string[] =>
+    ownersWith([{ name, path, driver }], [` 40:  GIC-0  31 Level     ${action}`]);
+  expect(owner('eth0', 'i40e', 'i40e-eth0-TxRx-3')).toEqual(['40 eth0 rxtx 3']);
+  expect(owner('vif1.0', 'vif', 'vif1.0-q2-rx')).toEqual(['40 vif1.0 rx 2']);
+  expect(owner('end0', 'fec', '30be0000.ethernet')).toEqual(['40 end0 rxtx']);
+  expect(owner('a,b', 'fec', 'a,b')).toEqual(['40 a,b rxtx']);
+  expect(owner('eth0(1)', 'fec', 'eth0(1)-rx-2')).toEqual(['40 eth0(1) rx 2']);
+});
+
+test('of two names that an action begins with, the longer one is meant', () => {
+  const cards = [
+    { name: 'eth0', path: 'platform/a.eth' },
+    { name: 'eth0-1', path: 'platform/b.eth' },
+  ];
+  expect(
+    ownersWith(cards, [
+      ' 40:  GIC-0  31 Level     eth0-1-rx-2',
+      ' 41:  GIC-0  31 Level     eth0-rx-2',
+    ]),
+  ).toEqual(['40 eth0-1 rx 2', '41 eth0 rx 2']);
+});
+
+test('a line that bears the old name of a renamed card is not the card’s that has it now', () => {
+  expect(
+    ownersWith(
+      [
+        { name: 'lan0', path: `${PCI}:03.0`, driver: '8139too', line: 17 },
+        { name: 'eth0', path: `${PCI}:04.0`, driver: '8139too', line: 18 },
+      ],
+      [' 17:  IO-APIC   17-fasteoi   eth0', ' 18:  IO-APIC   18-fasteoi   eth0'],
+    ),
+  ).toEqual(['18 eth0 rxtx']);
+});
+
 test('a card whose one PCI function has two ports gives what names neither to the first', () => {
   expect(
     ownersWith(

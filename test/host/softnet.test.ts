@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readCpus } from '../../src/host/cpus.ts';
-import { parseSoftnet, readSoftnet, type SoftnetRow } from '../../src/host/softnet.ts';
+import {
+  lackingInSoftnet,
+  parseSoftnet,
+  readSoftnet,
+  type SoftnetRow,
+} from '../../src/host/softnet.ts';
 import { CAPTURED, capturedTree, withTree } from './proc_trees.ts';
 
 /** The words of one line, in the kernel's order, from 0 on. */
@@ -50,6 +55,24 @@ describe('forms', () => {
     const text = `${line(...words.slice(0, 11))}\n`;
     expect(parseSoftnet(text).size).toBe(0);
     expect(parseSoftnet(text, [0, 1]).size).toBe(0);
+  });
+
+  test('10 words: what is there is read, and what is not is told', () => {
+    const rows = parseSoftnet(`${line(...words.slice(0, 10))}\n`, [0]);
+    expect(rows.get(0)).toMatchObject({ processed: 4_294_967_280, receivedRps: 19 });
+    expect(rows.get(0)?.flowLimit).toBeUndefined();
+    expect(lackingInSoftnet(rows)).toMatch(/too few columns, 10/);
+    expect(lackingInSoftnet(parseSoftnet(`${line(...words)}\n`))).toBeUndefined();
+  });
+
+  test.each([
+    ['', /it is empty: is it hidden/],
+    ['00000001 00000002\n', /too few columns, 2, where kernels have 11/],
+    [`${line(...words.slice(0, 10))}\n`, /its 1 lines have too few columns, 10/],
+    ['nothing that is known\n', /not made of hexadecimal numbers/],
+  ])('what cannot be used says why: %j', (text, why) => {
+    const files = { 'proc/net/softnet_stat': text, 'sys/devices/system/cpu/online': '0-3\n' };
+    expect(() => withTree(files, readSoftnet)).toThrow(why);
   });
 
   test('a line of another form does not take the others along', () => {
@@ -129,7 +152,7 @@ describe('real kernels', () => {
     ]);
     expect(() =>
       withTree({ ...files, 'sys/devices/system/cpu/online': '0-3\n' }, readSoftnet),
-    ).toThrow(/softnet_stat: its lines are not those of the online CPUs/);
+    ).toThrow(/softnet_stat: its 3 lines have too few columns, 11, .* and 4 CPUs are online/);
   });
 
   test('a missing file is told', () => {
