@@ -9,8 +9,8 @@ import { readWebConfig, type WebConfig } from '../config/web_config_file.ts';
 import { Access } from '../serve/access.ts';
 
 /**
- * So long must files have been left alone. Who writes a file anew empties it first, and an empty one
- * says that nobody has to log in; a new certificate comes some time before its key.
+ * So long must files have been left alone: a new certificate comes some time before its key, and who writes
+ * a file anew empties it first. Whatever the time, what was closed is never opened by a reload.
  */
 const SETTLED_MS = 250;
 
@@ -80,11 +80,42 @@ export class WebAccess {
     return this.#config;
   }
 
-  #impossible({ tls }: WebConfig): string[] {
-    if ((tls === undefined) === (this.#config.tls === undefined)) return [];
-    const what = tls === undefined ? 'off' : 'on';
-    return [`${this.#file}: tls_server_config: TLS can be switched ${what} by a restart only`];
+  #impossible(next: WebConfig): string[] {
+    const problems =
+      (next.tls === undefined) === (this.#config.tls === undefined)
+        ? opened(this.#config, next)
+        : [`tls_server_config: TLS can be switched ${next.tls ? 'on' : 'off'} by a restart only`];
+    return problems.map((problem) => `${this.#file}: ${problem}`);
   }
+}
+
+/**
+ * What was closed, and would be open to more than before. A file that is half written, or half of which
+ * is gone, looks just like that; so whoever means it restarts the agent.
+ */
+function opened(old: WebConfig, next: WebConfig): string[] {
+  const problems: string[] = [];
+  const add = (setting: string, what: string): void => {
+    problems.push(`${setting}: ${what}; a restart alone opens what was closed`);
+  };
+  if (old.users.size > 0 && next.users.size === 0) {
+    add('basic_auth_users', 'no user is left, so nobody would have to log in');
+  }
+  if (old.tls === undefined || next.tls === undefined) return problems;
+  const was = old.tls.clients;
+  const now = next.tls.clients;
+  if (was.required && !now.required) {
+    add('tls_server_config.client_auth_type', 'clients would no longer need a certificate');
+  } else if (was.verified && !now.verified) {
+    add('tls_server_config.client_auth_type', 'any certificate of a client would do');
+  }
+  if (was.verified && now.verified && old.tls.context.ca && !next.tls.context.ca) {
+    add('tls_server_config.client_ca_file', 'a certificate of any public authority would do');
+  }
+  if (old.tls.allowedSans && !next.tls.allowedSans) {
+    add('tls_server_config.client_allowed_sans', 'any name in a certificate would do');
+  }
+  return problems;
 }
 
 /** Looks before it reads, so that no change in between is missed. `files`: those of the last time. */

@@ -2,7 +2,9 @@
 // What the settings mean is none of its business: see schema.ts.
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type Document, LineCounter, parseAllDocuments, visit } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, type Pair, parseAllDocuments, visit } from 'yaml';
+import { firstOf } from './problem.ts';
+import { beyondBounds, TOO_MANY_ALIASES } from './yaml_bounds.ts';
 
 export interface SettingsFile {
   /** Undefined when the file is empty, or too broken to say anything. */
@@ -96,19 +98,23 @@ const WHY_UNREADABLE: Readonly<Record<string, string>> = {
 };
 
 function parseSettings(text: string, secret: boolean): SettingsFile {
-  const lines = new LineCounter();
+  const found = new Problems(text, secret);
+  const beyond = beyondBounds(text);
+  if (beyond !== undefined) {
+    found.add(beyond.offset, beyond.message, 'syntax');
+    return broken(found.inOrder());
+  }
   const documents = parseAllDocuments(text, {
-    lineCounter: lines,
     prettyErrors: false,
+    // The parser compares each key with every other one; see duplicates below.
+    uniqueKeys: false,
     // The parser's own warnings go to the console otherwise; ours are in `document.warnings`.
     logLevel: 'error',
   });
-  const found = new Problems(text, lines, secret);
   const [first, second] = documents;
   for (const { errors, warnings } of 'empty' in documents ? [documents] : documents) {
     for (const { code, message, pos } of [...errors, ...warnings]) {
-      if (code === 'DUPLICATE_KEY') found.add(pos[0], 'the key stands twice; remove one of them');
-      else if (secret) found.add(pos[0], `not valid YAML (${code})`, 'syntax');
+      if (secret) found.add(pos[0], `not valid YAML (${code})`, 'syntax');
       else found.add(pos[0], `${message.charAt(0).toLowerCase()}${message.slice(1)}`, 'syntax');
     }
   }
@@ -119,13 +125,23 @@ function parseSettings(text: string, secret: boolean): SettingsFile {
   if (second !== undefined) {
     found.add(second.range[0], 'a second document begins; expected a single one', 'syntax');
   }
+  const anchors = new Set<string>();
   visit(first, {
-    Alias: (_key, alias) => {
-      if (alias.resolve(first) !== undefined) return;
+    Node: (_key, node) => {
+      if (isMap(node)) {
+        for (const offset of duplicates(node.items)) {
+          found.add(offset, 'the key stands twice; remove one of them');
+        }
+      }
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.add(node.anchor);
+        return;
+      }
+      if (anchors.has(node.source)) return;
       const message = secret
         ? 'unknown anchor; quote the value if its * is none'
-        : `unknown anchor ${alias.source}; define it with &${alias.source} further up`;
-      found.add(alias.range?.[0] ?? 0, message, 'syntax');
+        : `unknown anchor ${node.source}; define it with &${node.source} further up`;
+      found.add(node.range?.[0] ?? 0, message, 'syntax');
     },
   });
   const problems = found.inOrder();
@@ -136,48 +152,78 @@ function parseSettings(text: string, secret: boolean): SettingsFile {
     : { settings: data.settings, problems, usable: true };
 }
 
+/** Where keys stand that stood before: of the two, the later would silently win. */
+function duplicates(items: readonly Pair[]): number[] {
+  const seen = new Set<string>();
+  return items.flatMap(({ key }) => {
+    if (!isScalar(key)) return [];
+    const name = String(key.value ?? '');
+    if (seen.has(name)) return [key.range?.[0] ?? 0];
+    seen.add(name);
+    return [];
+  });
+}
+
 function dataOf(document: Document.Parsed): { settings: unknown } | { why: string } {
   try {
     return { settings: document.toJS() };
   } catch {
     // Aliases of aliases: a few lines that unfold into gigabytes.
-    return { why: 'too many aliases; write the values out' };
+    return { why: TOO_MANY_ALIASES };
   }
 }
 
 /** Collects problems with their places; of several in one line the first, from which the rest follow. */
 class Problems {
   usable = true;
-  readonly #text: string;
-  readonly #lines: LineCounter;
+  readonly #lines: readonly string[];
+  /** Where each line begins. */
+  readonly #begins: readonly number[];
   readonly #secret: boolean;
   readonly #byLine = new Map<number, string>();
 
-  constructor(text: string, lines: LineCounter, secret: boolean) {
-    this.#text = text;
-    this.#lines = lines;
+  constructor(text: string, secret: boolean) {
+    this.#lines = text.split('\n');
     this.#secret = secret;
+    let begin = 0;
+    this.#begins = this.#lines.map((line) => {
+      const own = begin;
+      begin += line.length + 1;
+      return own;
+    });
   }
 
   add(offset: number, message: string, kind: 'syntax' | 'content' = 'content'): void {
     if (kind === 'syntax') this.usable = false;
-    const { line, col } = this.#lines.linePos(offset);
-    if (this.#byLine.has(line)) return;
-    if (this.#secret) {
-      this.#byLine.set(line, `line ${line}, column ${col}: ${message}`);
-      return;
-    }
-    // At the end of the file there is nothing to show: then the last line that says something.
-    const source = this.#text
-      .split('\n')
-      .slice(0, line)
-      .map((text) => text.trim());
-    const where = source.at(-1) === '' ? 'after' : 'in';
-    const shown = JSON.stringify((source.findLast((text) => text !== '') ?? '').slice(0, 60));
-    this.#byLine.set(line, `line ${line}, column ${col}: ${message}, ${where} ${shown}`);
+    const index = this.#indexOf(offset);
+    if (this.#byLine.has(index)) return;
+    const column = offset - (this.#begins[index] ?? 0) + 1;
+    const place = `line ${index + 1}, column ${column}: ${message}`;
+    this.#byLine.set(index, this.#secret ? place : `${place}, ${this.#shown(index)}`);
   }
 
   inOrder(): string[] {
-    return [...this.#byLine].sort(([a], [b]) => a - b).map(([, problem]) => problem);
+    const inOrder = [...this.#byLine].sort(([a], [b]) => a - b).map(([, problem]) => problem);
+    return firstOf(inOrder, (more) => `and ${more} more lines that are wrong`);
+  }
+
+  /** The last line that begins at or before it. */
+  #indexOf(offset: number): number {
+    let from = 0;
+    let to = this.#begins.length;
+    while (to - from > 1) {
+      const middle = (from + to) >> 1;
+      if ((this.#begins[middle] ?? 0) <= offset) from = middle;
+      else to = middle;
+    }
+    return from;
+  }
+
+  /** At the end of the file there is nothing to show: then the last line that says something. */
+  #shown(index: number): string {
+    let last = index;
+    while (last > 0 && this.#lines[last]?.trim() === '') last -= 1;
+    const text = this.#lines[last]?.trim().slice(0, 60) ?? '';
+    return `${last === index ? 'in' : 'after'} ${JSON.stringify(text)}`;
   }
 }

@@ -117,8 +117,11 @@ function nested(path: readonly string[], value: unknown): unknown {
 function merged(under: unknown, over: unknown): unknown {
   if (!isTree(over)) return over === undefined ? under : over;
   const base = isTree(under) ? under : {};
-  const keys = new Set([...Object.keys(base), ...Object.keys(over)]);
-  return Object.fromEntries([...keys].map((key) => [key, merged(base[key], over[key])]));
+  // By own keys alone: every mapping inherits a `constructor`.
+  const own = new Map(Object.entries(base));
+  const upper = new Map(Object.entries(over));
+  const keys = new Set([...own.keys(), ...upper.keys()]);
+  return Object.fromEntries([...keys].map((key) => [key, merged(own.get(key), upper.get(key))]));
 }
 
 function isTree(value: unknown): value is Tree {

@@ -28,8 +28,18 @@ export function alternatives(words: readonly string[]): string {
 /** Where a setting stands, as people write it: `probes.irq_to_softirq.budget`. */
 export function showPath(path: readonly PropertyKey[]): string {
   return path
-    .map((step) => (/^[\w-]+$/.test(String(step)) ? String(step) : JSON.stringify(String(step))))
+    .map((step) => shortened(String(step)))
+    .map((step) => (/^[\w-]+$/.test(step) ? step : JSON.stringify(step)))
     .join('.');
+}
+
+/** Whoever reads twenty problems has seen what kind of file it is. */
+export const PROBLEMS_MAX = 20;
+
+/** The first of them, and a last one that says how many are left out. */
+export function firstOf<T>(problems: readonly T[], rest: (more: number) => T): T[] {
+  const more = problems.length - PROBLEMS_MAX;
+  return more > 0 ? [...problems.slice(0, PROBLEMS_MAX), rest(more)] : [...problems];
 }
 
 /** 60 characters are enough to recognize a value and leave the message readable. */
@@ -38,15 +48,25 @@ const SHOWN_CHARS_MAX = 60;
 function show(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (typeof value === 'number') return String(value);
-  const text = jsonOf(value);
+  return shortened(jsonOf(value));
+}
+
+function shortened(text: string): string {
   return text.length <= SHOWN_CHARS_MAX ? text : `${text.slice(0, SHOWN_CHARS_MAX - 1)}…`;
 }
 
 function jsonOf(value: unknown): string {
   try {
-    return JSON.stringify(value) ?? String(value);
+    return JSON.stringify(value, cut) ?? String(value);
   } catch {
     // YAML can say that a mapping contains itself, which JSON cannot.
     return 'a mapping that contains itself';
   }
+}
+
+/** No more of a text or a list than is shown: a megabyte may stand in a hundred places. */
+function cut(_key: string, value: unknown): unknown {
+  return typeof value === 'string' || Array.isArray(value)
+    ? value.slice(0, SHOWN_CHARS_MAX)
+    : value;
 }

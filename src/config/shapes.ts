@@ -2,7 +2,7 @@
 // Knows no setting: see schema.ts and web_config.ts.
 
 import { z } from 'zod';
-import { alternatives, gotExpected, showPath } from './problem.ts';
+import { alternatives, gotExpected, PROBLEMS_MAX, showPath } from './problem.ts';
 import { didYouMean } from './suggest.ts';
 
 /** A setting that cannot be used: its path and one line on what is wrong with it. */
@@ -11,14 +11,23 @@ export interface SettingProblem {
   readonly message: string;
 }
 
-/** Every problem, once. `root` is the schema that found them, for the names it would have known. */
+/**
+ * Every problem once, and of very many the first. `root` is the schema that found them, for the names it
+ * would have known.
+ */
 export function problemsIn(error: z.ZodError, root: z.ZodType): SettingProblem[] {
+  const issues = error.issues.flatMap((issue): IssueOfKey[] =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => ({ issue, key })) : [{ issue }],
+  );
   const problems = new Map<string, SettingProblem>();
-  for (const issue of error.issues) {
-    for (const problem of problemsOf(issue, root)) {
-      // A value can break two rules of one field (1.5 is neither whole nor in range): said once.
-      problems.set(`${problem.path}: ${problem.message}`, problem);
+  for (const [i, one] of issues.entries()) {
+    if (problems.size >= PROBLEMS_MAX) {
+      problems.set('', { path: '', message: `and ${issues.length - i} more problems` });
+      break;
     }
+    const problem = problemOf(one, root);
+    // A value can break two rules of one field (1.5 is neither whole nor in range): said once.
+    problems.set(`${problem.path}: ${problem.message}`, problem);
   }
   return [...problems.values()];
 }
@@ -48,22 +57,26 @@ export function expecting(expected: string) {
   return ({ input }: { readonly input?: unknown }) => gotExpected(input, expected);
 }
 
-function problemsOf(issue: z.core.$ZodIssue, root: z.ZodType): SettingProblem[] {
-  if (issue.code !== 'unrecognized_keys') {
-    return [{ path: showPath(issue.path), message: issue.message }];
-  }
+interface IssueOfKey {
+  readonly issue: z.core.$ZodIssue;
+  /** Of the mapping's keys that nobody knows, one. */
+  readonly key?: string;
+}
+
+function problemOf({ issue, key }: IssueOfKey, root: z.ZodType): SettingProblem {
+  if (key === undefined) return { path: showPath(issue.path), message: issue.message };
   const known = keysAt(root, issue.path);
   const kind = showPath(issue.path) === 'probes' ? 'probe' : 'setting';
-  return issue.keys.map((key) => ({
+  return {
     path: showPath([...issue.path, key]),
     message: `unknown ${kind}${didYouMean(key, known) || `, expected one of ${alternatives(known)}`}`,
-  }));
+  };
 }
 
 /** The keys that the mapping at `path` may have. */
 function keysAt(root: z.ZodType, path: readonly PropertyKey[]): string[] {
   let at: unknown = root;
-  for (const step of path) at = shapeOf(at)[String(step)];
+  for (const step of path) at = new Map(Object.entries(shapeOf(at))).get(String(step));
   return Object.keys(shapeOf(at));
 }
 

@@ -11,6 +11,12 @@ import { CIPHER_SUITES, CLIENT_AUTH, CURVES, namesOf, TLS_VERSIONS } from './web
 /** Version, cost from 4 to 31, 22 characters of salt, 31 of hash. */
 export const BCRYPT_HASH = /^\$2[aby]\$(?<cost>0[4-9]|[12]\d|3[01])\$[./A-Za-z\d]{53}$/;
 
+/**
+ * A check of this cost takes 0.8 s on the test machine, and twice as long with each step. Whoever logs in
+ * for the first time waits for the check that is going on, if only of a wrong password.
+ */
+export const BCRYPT_COST_MAX = 14;
+
 const tls = section({
   cert_file: filePath(),
   key_file: filePath(),
@@ -53,13 +59,15 @@ export type WebSettings = z.output<typeof webSettings>;
 export type TlsSettings = WebSettings['tls_server_config'];
 
 /** What newer toolkits know, and why it is not here. */
-const NOT_SUPPORTED: Readonly<Record<string, string>> = {
-  'tls_server_config.cert': 'not supported; put the certificate into a file, named by cert_file',
-  'tls_server_config.key': 'not supported; put the key into a file, named by key_file',
-  'tls_server_config.client_ca':
+const NOT_SUPPORTED: ReadonlyMap<string, string> = new Map([
+  ['tls_server_config.cert', 'not supported; put the certificate into a file, named by cert_file'],
+  ['tls_server_config.key', 'not supported; put the key into a file, named by key_file'],
+  [
+    'tls_server_config.client_ca',
     'not supported; put the certificates into a file, named by client_ca_file',
-  rate_limit: 'not supported; web.requests_in_flight_max bounds the load',
-};
+  ],
+  ['rate_limit', 'not supported; web.requests_in_flight_max bounds the load'],
+]);
 
 /** Checks the whole; reports every problem. `tls` is there whenever that section is good by itself. */
 export function checkWebSettings(raw: unknown): {
@@ -74,7 +82,7 @@ export function checkWebSettings(raw: unknown): {
   }
   const problems = problemsIn(result.error, webSettings).map(({ path, message }) => ({
     path,
-    message: NOT_SUPPORTED[path] ?? message,
+    message: NOT_SUPPORTED.get(path) ?? message,
   }));
   const part = tls.safeParse((raw as { tls_server_config?: unknown } | null)?.tls_server_config);
   return part.success ? { tls: part.data, problems } : { problems };
@@ -135,13 +143,46 @@ function isHeaderValue(value: string): boolean {
   }
 }
 
-/** By user name, the bcrypt hash of the password. */
+/** By user name, the bcrypt hash of the password. A Map: people may be called __proto__. */
 function users() {
-  const error = () =>
-    'expected a bcrypt hash of 60 characters, such as `htpasswd -nBC 10 ""` prints behind the colon';
-  const hash = z.string({ error }).regex(BCRYPT_HASH, { error });
   return z.preprocess(
     (value) => value ?? {},
-    z.record(z.string(), hash, { error: () => 'expected a mapping from user names to hashes' }),
+    z.unknown().transform((value, context): ReadonlyMap<string, string> => {
+      const told = (message: string, ...path: readonly string[]): void => {
+        context.addIssue({ code: 'custom', message, path: [...path] });
+      };
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        told('expected a mapping from user names to hashes');
+        return z.NEVER;
+      }
+      const hashes = new Map<string, string>();
+      for (const [user, hash] of Object.entries(value)) {
+        const problem = hashProblem(hash);
+        if (problem === undefined) hashes.set(user, String(hash));
+        else told(problem, user);
+      }
+      return hashes;
+    }),
   );
+}
+
+function hashProblem(hash: unknown): string | undefined {
+  const parts = typeof hash === 'string' ? BCRYPT_HASH.exec(hash)?.groups : undefined;
+  if (parts === undefined) {
+    return 'expected a bcrypt hash of 60 characters, such as `htpasswd -nBC 10 ""` prints behind the colon';
+  }
+  const cost = Number(parts.cost);
+  if (cost <= BCRYPT_COST_MAX) return undefined;
+  return (
+    `cost ${cost}, expected ${BCRYPT_COST_MAX} at most: each check of a password, a wrong one too, ` +
+    `would take ${checkTime(cost)}, which others wait for; 10 is usual`
+  );
+}
+
+/** On the test machine, roughly. */
+function checkTime(cost: number): string {
+  const seconds = 0.8 * 2 ** (cost - BCRYPT_COST_MAX);
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  const hours = seconds / 3600;
+  return hours < 2 ? `${Math.round(seconds / 60)} min` : `${Math.round(hours)} h`;
 }

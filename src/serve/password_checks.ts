@@ -14,9 +14,14 @@ export interface PasswordCheck {
   readonly address: string;
 }
 
-/** After a check the thread rests for so many times as long: it takes a quarter of a CPU at most. */
+/** Each check is to be followed by so many times as long a rest: it takes a quarter of a CPU at most. */
 const REST = 3;
-/** Of one address; more are turned away. */
+/**
+ * So much rest may be owed. Who logs in for the first time after a few wrong passwords waits for the check
+ * that is going on and for no rest; a flood owes this much at once, and then rests after each.
+ */
+const REST_OWED_MS_MAX = 5_000;
+/** Of one address, with the one that is being checked; more are turned away. */
 const WAITING_PER_ADDRESS_MAX = 4;
 /** Each has its turn, whatever the others send. */
 const ADDRESSES_MAX = 32;
@@ -26,6 +31,10 @@ export class PasswordChecks {
   readonly #queues = new Map<string, Waiting[]>();
   /** By key, those that wait or are being checked. */
   readonly #shared = new Map<string, Promise<boolean | undefined>>();
+  /** When all the rest that is owed would be over. */
+  #restUntilMs = 0;
+  /** Whose password is being checked. */
+  #checking: string | undefined;
   #running = false;
   #closed = false;
   #worker: Worker | undefined;
@@ -35,8 +44,9 @@ export class PasswordChecks {
     const same = this.#shared.get(one.key);
     if (same !== undefined) return same;
     const queue = this.#queues.get(one.address) ?? [];
+    const asked = queue.length + (this.#checking === one.address ? 1 : 0);
     const full =
-      queue.length >= WAITING_PER_ADDRESS_MAX ||
+      asked >= WAITING_PER_ADDRESS_MAX ||
       (queue.length === 0 && this.#queues.size >= ADDRESSES_MAX);
     if (full || this.#closed) return Promise.resolve(undefined);
     const checked = new Promise<boolean | undefined>((resolve, reject) => {
@@ -60,15 +70,20 @@ export class PasswordChecks {
     this.#running = true;
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const startMs = performance.now();
+      this.#checking = next.address;
       try {
         next.resolve(await this.#ask(next));
       } catch (error) {
         if (this.#closed) next.resolve(undefined);
         else next.reject(error);
       }
+      this.#checking = undefined;
       this.#shared.delete(next.key);
+      const nowMs = performance.now();
+      this.#restUntilMs = Math.max(this.#restUntilMs, startMs) + (1 + REST) * (nowMs - startMs);
+      const restMs = this.#restUntilMs - nowMs - REST_OWED_MS_MAX;
       // Unreferenced: it holds up no process that has nothing else to do.
-      await sleep(REST * (performance.now() - startMs), undefined, { ref: false });
+      if (restMs > 0) await sleep(restMs, undefined, { ref: false });
     }
     this.#running = false;
     const worker = this.#worker;

@@ -3,15 +3,21 @@
 import { rmSync, statSync, utimesSync } from 'node:fs';
 import { posix } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebAccess } from '../../src/agent/web_access.ts';
 import { buildApp } from '../../src/serve/app.ts';
 import { listen } from '../../src/serve/listen.ts';
 import { scratch } from '../e2e/scratch.ts';
 import { textOf } from '../repo/project_files.ts';
+import { certificates } from '../serve/certificates.ts';
 import { ask, fakeSource } from '../serve/harness.ts';
 
 const files = scratch();
+const pki = certificates();
+beforeAll(() => {
+  pki.authority('ca');
+  pki.issue('server', { sans: 'IP:127.0.0.1' });
+});
 const HASH = '$2b$04$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi';
 const WITH_USERS = `basic_auth_users: { a: ${HASH} }\n`;
 afterEach(() => {
@@ -50,13 +56,86 @@ test('a file that was changed this very moment is not read yet: it may be half w
   expect(lines.map(({ msg }) => msg)).toEqual(['web configuration reloaded']);
 });
 
-test('a file that says that nobody has to log in is believed after a while', async () => {
-  const { file, url, lines } = await served(WITH_USERS);
-  files.write('web.yml', '');
-  sinceChangeMs(file, 300);
-  expect((await ask(url)).status).toBe(200);
-  expect(lines).toEqual([expect.objectContaining({ msg: 'web configuration reloaded', users: 0 })]);
+describe('a file that would open what was closed leaves the old rules, whatever the time and the way', () => {
+  test.each([
+    ['nothing', ''],
+    ['a comment', '# users follow\n'],
+    ['no users yet', 'http_server_config: { headers: { X-Frame-Options: deny } }\n'],
+    ['the key of the users', 'basic_auth_users:\n'],
+    ['no users, and says so', 'basic_auth_users: {}\n'],
+  ])('has %s', async (_what, yaml) => {
+    const { file, web, url, lines } = await served(WITH_USERS);
+    files.write('web.yml', yaml);
+    for (const ms of [100, 300, 86_400_000]) {
+      sinceChangeMs(file, ms);
+      expect((await ask(url)).status).toBe(401);
+    }
+    expect(web.reload()).toBe(false);
+    expect((await ask(url)).status).toBe(401);
+    const told = {
+      msg: 'web configuration not reloaded; the old one stays in force',
+      problem: `${file}: basic_auth_users: no user is left, so nobody would have to log in; a restart alone opens what was closed`,
+    };
+    expect(lines).toEqual([expect.objectContaining(told), expect.objectContaining(told)]);
+  });
+
+  const VERIFIED = 'client_auth_type: RequireAndVerifyClientCert';
+  const CA = 'client_ca_file: ca.pem';
+  const SANS = 'client_allowed_sans: [a.example]';
+  test.each([
+    [[VERIFIED, CA], [], ['client_auth_type: clients would no longer need a certificate']],
+    [
+      [VERIFIED, CA],
+      ['client_auth_type: VerifyClientCertIfGiven', CA],
+      ['client_auth_type: clients would no longer need a certificate'],
+    ],
+    [
+      [VERIFIED, CA],
+      ['client_auth_type: RequireAnyClientCert'],
+      ['client_auth_type: any certificate of a client would do'],
+    ],
+    [
+      [VERIFIED, CA],
+      [VERIFIED],
+      ['client_ca_file: a certificate of any public authority would do'],
+    ],
+    [
+      [VERIFIED, CA, SANS],
+      [VERIFIED, CA],
+      ['client_allowed_sans: any name in a certificate would do'],
+    ],
+    [
+      ['client_auth_type: VerifyClientCertIfGiven', CA],
+      ['client_auth_type: RequestClientCert'],
+      ['client_auth_type: any certificate of a client would do'],
+    ],
+    [[], [VERIFIED, CA], []],
+    [[VERIFIED, CA], [VERIFIED, CA, SANS], []],
+    [['client_auth_type: RequireAnyClientCert'], [VERIFIED, CA], []],
+    [[VERIFIED, CA], undefined, ['TLS can be switched off by a restart only']],
+  ])('has %j and then %j: %j', (before, after, problems) => {
+    pki.write('web.yml', tlsYaml(before));
+    const lines: { problem?: string }[] = [];
+    const log = pino({ base: null }, { write: (line) => lines.push(JSON.parse(line)) });
+    const web = new WebAccess(pki.path('web.yml'), log);
+    lines.length = 0;
+    pki.write('web.yml', after === undefined ? '' : tlsYaml(after));
+    expect(web.reload()).toBe(problems.length === 0);
+    const told = lines.flatMap(({ problem }) => problem ?? []);
+    expect(
+      told.map((line) => line.replace(/; a restart alone opens what was closed$/, '')),
+    ).toEqual(
+      problems.map((problem) =>
+        expect.stringMatching(new RegExp(`web\\.yml: tls_server_config(\\.|: )${problem}$`)),
+      ),
+    );
+  });
 });
+
+function tlsYaml(settings: readonly string[]): string {
+  const all = ['cert_file: server.pem', 'key_file: server.key', ...settings];
+  return `tls_server_config:\n${all.map((line) => `  ${line}\n`).join('')}`;
+}
 
 test('a bad file is told once, leaves the old rules, and is told again when it is another', async () => {
   const { file, url, lines } = await served(WITH_USERS);

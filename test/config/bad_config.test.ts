@@ -62,6 +62,25 @@ const SETTINGS: readonly Row[] = [
     ],
   },
   {
+    title: 'keys that every object inherits are unknown, too',
+    yaml: 'constructor: 1\nprobes: { __proto__: {}, toString: {} }\nprofile: constructor\n',
+    problems: [
+      'profile: got "constructor", expected hft, gaming, voip or web',
+      ...['__proto__', 'toString'].map(
+        (key) =>
+          `probes.${key}: unknown probe, expected one of irq_to_softirq, softirq_to_socket, receive_to_socket, softirq_raise_to_entry, backlog_wait, socket_to_read, wakeup_to_run, napi_poll, hardirq_duration, softirq_duration or drops`,
+      ),
+      'constructor: unknown setting, expected one of profile, probes, backend, labels, devices_max, series_max, events, outliers_kept, web, log, process_metrics, bpf_stats or strict',
+    ],
+  },
+  {
+    title: 'a budget whose unit every object inherits',
+    yaml: 'probes: { irq_to_softirq: { budget: 5 constructor } }\n',
+    problems: [
+      'probes.irq_to_softirq.budget: got "5 constructor", expected a duration such as 100us: a number with one of ns, us, µs, ms or s',
+    ],
+  },
+  {
     title: 'a mistyped probe is guessed',
     yaml: 'probes:\n  recieve_to_socket: { enabled: true }\n',
     problems: ['probes.recieve_to_socket: unknown probe; did you mean receive_to_socket?'],

@@ -86,6 +86,18 @@ test('paths are those from the file, and what they lead to is in the result', ()
   expect(config.warnings).toEqual([]);
 });
 
+test('users may be called like what every object inherits', () => {
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+  const yaml = `basic_auth_users:\n${names.map((name) => `  ${name}: ${HASH}\n`).join('')}`;
+  const { users } = accepted(pki.write('web.yml', yaml)).config;
+  expect([...users]).toEqual(names.map((name) => [name, HASH]));
+});
+
+test('a cost of 14, the highest that is taken, is one without a warning', () => {
+  const file = pki.write('web.yml', `basic_auth_users: { a: ${HASH.replace('04', '14')} }\n`);
+  expect(accepted(file).config.warnings).toEqual([]);
+});
+
 test('it is known when the first certificate of the chain expires', () => {
   const own = readFileSync(pki.path('server.pem'), 'utf8');
   pki.issue('short', { days: 1 });
@@ -129,10 +141,6 @@ test.each([
     /^tls_server_config\.client_auth_type: with RequireAnyClientCert any certificate will do/,
   ],
   [`basic_auth_users: { "a:b": ${HASH} }\n`, /^basic_auth_users\."a:b": nobody can log in/],
-  [
-    `basic_auth_users: { a: ${HASH.replace('04', '18')} }\n`,
-    /^basic_auth_users\."a": cost 18 takes seconds to check/,
-  ],
 ])('%j is accepted with a warning, by promtool without', (yaml, warning) => {
   const file = pki.write('web.yml', yaml);
   const { warnings } = accepted(file).config;
@@ -313,6 +321,36 @@ const BAD: readonly Bad[] = [
     yaml: `basic_auth_users: { a: "${HASH.replace('2y', '2z')}" }\n`,
     problems: [`basic_auth_users.a: ${A_HASH}`],
     stricter: 'Go does not look at that letter',
+  },
+  ...[
+    { cost: 15, time: '2 s' },
+    { cost: 16, time: '3 s' },
+    { cost: 22, time: '3 min' },
+    { cost: 31, time: '29 h' },
+  ].map(({ cost, time }) => ({
+    yaml: `basic_auth_users: { a: "${HASH.replace('04', String(cost))}" }\n`,
+    problems: [
+      `basic_auth_users.a: cost ${cost}, expected 14 at most: each check of a password, a wrong one too, would take ${time}, which others wait for; 10 is usual`,
+    ],
+    stricter: 'it lets one wrong password take a CPU for so long',
+  })),
+  {
+    yaml: '__proto__: { tls_server_config: {} }\n',
+    problems: [
+      '__proto__: unknown setting, expected one of tls_server_config, http_server_config or basic_auth_users',
+    ],
+  },
+  {
+    yaml: 'constructor: 1\ntls_server_config: { toString: 1 }\nhttp_server_config: { headers: { __proto__: x } }\n',
+    problems: [
+      expect.stringMatching(/^tls_server_config\.toString: unknown setting, expected one of cert_/),
+      expect.stringMatching(/^http_server_config\.headers\.__proto__: unknown setting, expected /),
+      expect.stringMatching(/^constructor: unknown setting, expected one of tls_server_config, /),
+    ],
+  },
+  {
+    yaml: 'basic_auth_users: { __proto__: hunter2, constructor: 1 }\n',
+    problems: [`basic_auth_users.__proto__: ${A_HASH}`, `basic_auth_users.constructor: ${A_HASH}`],
   },
   {
     yaml: 'basic_auth_users: [hunter2]\n',

@@ -154,13 +154,29 @@ describe('a flood of wrong passwords', () => {
       auth.check(header('a', 'right'), users, 'friend').then(told('friend')),
     ]);
     const count = (what: string) => order.filter((one) => one === what).length;
-    // So many may wait, while the thread rests from the friend's first check.
+    // So many may wait, with the one that is being checked.
     expect(count('foe refused')).toBe(4);
     expect(count('foe busy')).toBe(1009 - 4);
     expect(order.indexOf('friend granted')).toBeLessThan(order.indexOf('foe refused'));
     // It came last, and had its turn after no more than two of the others.
     const before = order.slice(0, order.indexOf('other granted'));
     expect(before.filter((one) => one === 'foe refused').length).toBeLessThanOrEqual(2);
+  });
+
+  test('delays the first check of another by no more than the one that is going on', async () => {
+    const checks = new PasswordChecks();
+    onTestFinished(() => checks.close());
+    const hash = hashSync('right', 12);
+    const ask = (address: string, password: string) =>
+      checks.check({ key: address, hash, password, address });
+    // The thread is there from now on.
+    await ask('before', 'right');
+    const startMs = performance.now();
+    const wrong = ask('foe', 'wrong').then(() => performance.now() - startMs);
+    expect(await ask('friend', 'right')).toBe(true);
+    const tookMs = performance.now() - startMs;
+    // With a rest of three times as long after the first it was five times as long as that.
+    expect(tookMs).toBeLessThan(4 * (await wrong));
   });
 
   test('leaves the event loop alone: a check is done beside it', async () => {
