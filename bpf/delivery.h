@@ -61,7 +61,6 @@ static __always_inline void packet_context(struct cpu_state *s, const struct pac
 	about->received_ns = p->received_ns;
 	about->length = p->length;
 	about->key = p->ifindex;
-	about->local_port = p->local_port;
 	about->remote_port = p->source_port;
 	about->device_slot = p->device_slot;
 	about->in_softirq = in_net_rx(s);
@@ -80,12 +79,13 @@ static __always_inline void leave(struct cpu_state *s, struct packet *p)
 	/* Already observed, or dropped. */
 	if (p->closed)
 		return;
-	p->closed = 1;
-	if (!p->tapped_ns) {
+	p->closed = CLOSED;
+	/* Who taps what goes to others does not receive it. */
+	if (!p->copied_ns || (p->tapped && p->fate != FATE_OTHER_PROTOCOL)) {
 		add(&s->fates[p->fate & (FATES_ALL - 1)], 1, true);
 		return;
 	}
-	which = delivered(s, p->origin, p->received_ns, p->tapped_ns, p->device_slot,
+	which = delivered(s, p->origin, p->received_ns, p->copied_ns, p->device_slot,
 			  PROTOCOL_OTHER, true);
 	if (which & SEND_SOFTIRQ)
 		add(&s->events_lost[SOFTIRQ_TO_SOCKET], 1, true);

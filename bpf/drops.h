@@ -107,7 +107,7 @@ static __always_inline void send_drop(void *ctx, struct cpu_state *s, enum acces
 	__u64 now = bpf_ktime_get_ns();
 	struct drop_event e = {};
 	struct packet p = {};
-	bool tcp_data, sent;
+	bool sent;
 
 	sent = may_send(&s->next_drop_ns, now);
 	if (sent) {
@@ -121,7 +121,7 @@ static __always_inline void send_drop(void *ctx, struct cpu_state *s, enum acces
 		e.length = p.length = LOAD(access, skb, len);
 		e.ethertype = bpf_ntohs(LOAD(access, skb, protocol));
 		parse(&p, access, LOAD(access, skb, head) + LOAD(access, skb, network_header),
-		      LOAD(access, skb, protocol), &tcp_data);
+		      LOAD(access, skb, protocol));
 		e.transport = p.transport;
 		e.local_port = p.local_port;
 		e.remote_port = p.source_port;

@@ -95,13 +95,13 @@ int BPF_KPROBE(udp_queue__kprobe, struct sock *sk, struct sk_buff *skb)
 SEC("fentry/__sock_queue_rcv_skb")
 int BPF_PROG(raw_queue__fentry, struct sock *sk, struct sk_buff *skb)
 {
-	return raw_queueing(TYPED, (__u64)sk, skb);
+	return raw_queueing(TYPED, sk, skb);
 }
 
 SEC("kprobe/__sock_queue_rcv_skb")
 int BPF_KPROBE(raw_queue__kprobe, struct sock *sk, struct sk_buff *skb)
 {
-	return raw_queueing(COPIED, (__u64)sk, skb);
+	return raw_queueing(COPIED, sk, skb);
 }
 
 /* ---- tcp_segment: a socket starts on a segment, or is about to queue it ------------------------ */
@@ -109,32 +109,32 @@ int BPF_KPROBE(raw_queue__kprobe, struct sock *sk, struct sk_buff *skb)
 SEC("fentry/tcp_queue_rcv")
 int BPF_PROG(tcp_segment__fentry, struct sock *sk, struct sk_buff *skb)
 {
-	return tcp_segment((__u64)sk, (__u64)skb);
+	return tcp_segment(TYPED, sk, (__u64)skb);
 }
 
 SEC("kprobe/tcp_queue_rcv")
 int BPF_KPROBE(tcp_segment__kprobe, struct sock *sk, struct sk_buff *skb)
 {
-	return tcp_segment((__u64)sk, (__u64)skb);
+	return tcp_segment(COPIED, sk, (__u64)skb);
 }
 
 SEC("tp_btf/tcp_probe")
 int BPF_PROG(tcp_segment__tp_btf, struct sock *sk, struct sk_buff *skb)
 {
-	return tcp_segment((__u64)sk, (__u64)skb);
+	return tcp_segment(TYPED, sk, (__u64)skb);
 }
 
 SEC("raw_tp/tcp_probe")
 int BPF_PROG(tcp_segment__raw_tp, struct sock *sk, struct sk_buff *skb)
 {
-	return tcp_segment((__u64)sk, (__u64)skb);
+	return tcp_segment(COPIED, sk, (__u64)skb);
 }
 
 /* The classic tracepoint names both only from 6.8 on. */
 SEC("tp/tcp/tcp_probe")
 int tcp_segment__tp(struct trace_event_raw_tcp_probe *ctx)
 {
-	return tcp_segment((__u64)ctx->skaddr, (__u64)ctx->skbaddr);
+	return tcp_segment(COPIED, ctx->skaddr, (__u64)ctx->skbaddr);
 }
 
 /* ---- tcp_data: a socket looks where a segment belongs ------------------------------------------ */

@@ -34,10 +34,15 @@
 
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_HOPOPTS 0
+#define IPPROTO_ROUTING 43
 #define IPPROTO_FRAGMENT 44
+#define IPPROTO_DSTOPTS 60
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
+#define ETH_P_8021Q 0x8100
+#define ETH_P_8021AD 0x88a8
 
 #define SOCK_RAW 3
 #define TCP_LISTEN 10
@@ -135,6 +140,10 @@ struct sock {
 	__u16 sk_type;
 	__u16 sk_protocol;
 	struct sk_buff_head sk_receive_queue;
+	struct {
+		int len;	/* bytes: not 0 until a process has handled all that waited for its lock */
+	} sk_backlog;
+	int sk_rcvlowat;
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -144,6 +153,10 @@ struct tcp_sock {
 
 struct tcp_skb_cb {
 	__u32 seq;
+};
+
+struct vlan_hdr {
+	__be16 h_vlan_encapsulated_proto;
 };
 
 /* Contexts of the classic tracepoints (include/trace/events/). */
@@ -215,6 +228,11 @@ extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
 #define LOAD_DIRECT1(p, a) ((p)->a)
 #define LOAD_DIRECT2(p, a, b) ((p)->a->b)
 #define LOAD_DIRECT3(p, a, b, c) ((p)->a->b->c)
+
+/* Reads a member of what stands at an address that a program has kept. */
+#define LOAD_AT(access, type, address, member)                                      \
+	((access) == CAST ? CAST_TO(type, address)->member :                        \
+	 BPF_CORE_READ((const struct type *)(address), member))
 
 /* The same for a number whose width differs between kernels. */
 #define LOAD_NUMBER(access, p, member)                                              \

@@ -1,79 +1,68 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which packet a raw, ping or packet socket got a copy of.
+ * Which packet a raw, ping or packet socket got a copy of. When is kept with the packet: what becomes of
+ * it afterwards decides whether that was its delivery (leave() of delivery.h, settle_dropped()).
  */
 #ifndef RXSCOPE_RAW_DELIVERY_H
 #define RXSCOPE_RAW_DELIVERY_H
 
 #include "delivery.h"
+#include "under_way.h"
 
-/* __sock_queue_rcv_skb: a raw or ping socket gets a packet or its clone, which shares its data. */
-static __always_inline int raw_queueing(enum access access, __u64 sk, const struct sk_buff *skb)
+/* __sock_queue_rcv_skb: a raw or ping socket gets this buffer, a packet's or its copy's. */
+static __always_inline int raw_queueing(enum access access, const struct sock *sk,
+					const struct sk_buff *skb)
 {
 	struct cpu_state *s = this_cpu();
-	__u64 head;
-	__u32 at;
+	__u32 at = 0;
 
 	if (!s)
 		return 0;
-	s->named_sk = 0;
-	head = (__u64)LOAD(access, skb, head);
-	at = s->ring_head;
-	for (int i = 0; i < RING; i++, at++) {
-		struct packet *p = &s->ring[at & (RING - 1)];
-
-		if (at == s->ring_tail)
-			break;
-		if (p->closed || p->head != head)
-			continue;
-		s->named_at = at;
-		s->named_sk = sk;
-		break;
-	}
+	s->named_known = packet_queued(s, access, skb, LOAD(access, sk, sk_protocol), &at) != 0;
+	s->named_at = at;
+	s->named_skb = (__u64)skb;
+	s->named_sk = (__u64)sk;
 	return 0;
 }
 
-/* A packet socket got a clone, which shares its data with the newest packet of this CPU. */
+/* A packet socket got a copy of the packet that was announced last. */
 static __always_inline int packet_socket_ready(struct cpu_state *s, enum access access,
 					       const struct sock *sk, __u64 now)
 {
 	struct packet *p = &s->ring[(s->ring_tail - 1) & (RING - 1)];
 	__u64 head;
 
-	if (s->ring_tail == s->ring_head || p->closed || p->tapped_ns)
+	if (s->ring_tail == s->ring_head || p->closed || p->copied_ns)
 		return 0;
 	/* A copy of an outgoing packet, or one that a reader has taken already, has another. */
 	head = (__u64)LOAD(access, sk, sk_receive_queue.prev, head);
-	if (head == p->head)
-		p->tapped_ns = now;
+	if (head != p->head)
+		return 0;
+	p->copied_ns = now;
+	p->tapped = 1;
 	return 0;
 }
 
-/* A raw or ping socket got a copy: of the packet that was named, else of the oldest open one. */
-static __always_inline int raw_socket_ready(struct cpu_state *s, __u64 sk, __u16 protocol, __u64 now)
+static __always_inline int raw_socket_ready(struct cpu_state *s, enum access access,
+					    const struct sock *sk, __u16 protocol, __u64 now)
 {
-	__u32 at = s->ring_head;
+	struct packet *p = 0;
+	__u32 at = 0;
 
-	if (s->named_sk == sk) {
-		struct packet *p = &s->ring[s->named_at & (RING - 1)];
-
+	if (s->named_sk == (__u64)sk) {
 		s->named_sk = 0;
-		if (!p->closed && !p->tapped_ns)
-			p->tapped_ns = now;
+		if (s->named_known)
+			p = &s->ring[s->named_at & (RING - 1)];
+	} else {
+		p = packet_told_of(s, access, sk, protocol, &at);
+	}
+	if (!p || p->closed) {
+		add(&s->deliveries_without_start, 1, !in_net_rx(s));
 		return 0;
 	}
-	for (int i = 0; i < RING; i++, at++) {
-		struct packet *p = &s->ring[at & (RING - 1)];
-
-		if (at == s->ring_tail)
-			break;
-		if (!p->closed && p->transport == protocol) {
-			if (!p->tapped_ns)
-				p->tapped_ns = now;
-			return 0;
-		}
-	}
-	add(&s->deliveries_without_start, 1, !in_net_rx(s));
+	if (p->tapped || !p->copied_ns)
+		p->copied_ns = now;
+	p->tapped = 0;
 	return 0;
 }
 

@@ -10,18 +10,17 @@
  *  TCP    tcp_probe names socket and skb when an established socket starts on a segment, in the
  *         softirq or from the backlog; the next data-ready of that socket is about that segment.
  *         In other states the packet is the last one of the receive queue.
- *  UDP    It is the newest packet of this CPU for the socket's port that UDP has begun to queue: a
- *         CPU handles its packets in the order in which it received them. "Begun" shows in the skb:
- *         UDP writes over skb->dev first. Later packets of a list are announced but untouched
- *         (netif_receive_skb_list).
- *  raw    The oldest open packet of the socket's protocol.
+ *  UDP    It is the packet whose buffer the socket has at the end of its queue, or one that
+ *         under_way.h tells to be at work.
+ *  raw    The same.
  *
  * From 6.18 on a CPU may leave a UDP packet to another CPU, which queues it and tells the socket for
  * both. When is then known to that CPU alone, and whose packet it is to neither: the packet gets
  * FATE_OTHER_CPU (without functions FATE_NOT_QUEUED), the delivery is one without a start.
  *
  * Raw, ping and packet sockets get copies. The time is kept, and counts if no TCP or UDP socket
- * takes the packet.
+ * takes the packet. A packet socket's counts only where the packet was for nobody else, neither dropped
+ * nor a datagram: who taps is no receiver.
  *
  * What cannot be matched that way is never guessed: the packet gets a fate, the delivery is counted
  * as one without a start.
@@ -41,9 +40,10 @@ static __always_inline int packet_received(void *ctx, enum access access, const 
 {
 	struct cpu_state *s = this_cpu();
 	const struct net_device *dev;
+	enum tcp_content content;
 	struct packet *p;
-	bool tcp_data, shared;
-	__u64 now, meta;
+	__u64 now;
+	bool shared;
 
 	if (!s)
 		return 0;
@@ -61,17 +61,16 @@ static __always_inline int packet_received(void *ctx, enum access access, const 
 	p = &s->ring[s->ring_tail & (RING - 1)];
 	dev = LOAD(access, skb, dev);
 	p->received_ns = now;
-	p->dev = (__u64)dev;
-	p->tapped_ns = 0;
+	p->copied_ns = 0;
 	p->length = LOAD(access, skb, len);
 	p->ports = 0;
 	p->flags = 0;
-	p->closed = 0;
+	p->closed = OPEN;
 	p->fate = FATE_OTHER_PROTOCOL;
 	p->device_slot = device_slot(s, access, dev, &p->ifindex);
 	p->origin = origin_here(s, access, skb);
 	add(&s->received[p->device_slot & (DEVICES_ALL - 1)], 1, shared);
-	parse(p, access, LOAD(access, skb, data), LOAD(access, skb, protocol), &tcp_data);
+	content = parse(p, access, LOAD(access, skb, data), LOAD(access, skb, protocol));
 	if (p->transport != IPPROTO_TCP || p->fate == FATE_FRAGMENT) {
 		p->head = (__u64)LOAD(access, skb, head);
 		p->skb = (__u64)skb;
@@ -79,13 +78,13 @@ static __always_inline int packet_received(void *ctx, enum access access, const 
 		return 0;
 	}
 	/* A bare acknowledgement, SYN or RST never reaches a receive queue. */
-	if (!tcp_data) {
+	if (content != TCP_DATA) {
 		tcp_forget((__u64)skb);
-		add(&s->fates[FATE_NO_PAYLOAD], 1, shared);
+		add(&s->fates[content == TCP_SYN_DATA ? FATE_SYN_DATA : FATE_NO_PAYLOAD], 1, shared);
 		return 0;
 	}
-	meta = (__u64)p->ifindex << 32 | (p->length & 0xffff) << 16 | p->origin << 8 | p->device_slot;
-	tcp_keep(s, (__u64)skb, now, meta, shared);
+	s->tcp_kept_ns = now;
+	tcp_keep(s, (__u64)skb, now, tcp_meta(p), shared);
 	return 0;
 }
 
@@ -121,7 +120,7 @@ static __always_inline int socket_ready(void *ctx, enum access access, const str
 			return 0;
 		return tcp_ready(ctx, s, access, sk, now);
 	}
-	return raw_socket_ready(s, (__u64)sk, protocol, now);
+	return raw_socket_ready(s, access, sk, protocol, now);
 }
 
 /*
@@ -133,21 +132,17 @@ static __always_inline bool settle_dropped(struct cpu_state *s, __u64 skb, enum 
 {
 	bool shared = !in_net_rx(s);
 	struct tcp_packet taken;
-	__u32 at = s->ring_head;
+	struct packet *p;
+	__u32 at;
 
-	for (int i = 0; i < RING; i++, at++) {
-		struct packet *p = &s->ring[at & (RING - 1)];
-
-		if (at == s->ring_tail)
-			break;
-		if (p->closed || p->skb != skb)
-			continue;
+	p = packet_in(s, skb, &at);
+	if (p && !p->closed) {
 		d->device_slot = p->device_slot;
 		d->ifindex = p->ifindex;
-		/* A packet socket has its copy: that is a delivery, whatever becomes of the rest. */
-		if (p->tapped_ns)
+		/* A raw or ping socket has its copy: that is a delivery, whatever becomes of the rest. */
+		if (p->copied_ns && !p->tapped)
 			return true;
-		p->closed = 1;
+		p->closed = CLOSED_DROPPED;
 		add(&s->fates[fate], 1, shared);
 		return true;
 	}

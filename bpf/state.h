@@ -42,6 +42,7 @@ enum fate {
 	FATE_DROPPED,		/* kfree_skb, for any reason but the next */
 	FATE_NO_SOCKET,		/* kfree_skb, reason NO_SOCKET */
 	FATE_NO_PAYLOAD,	/* a TCP segment that carries no data and no FIN: never queued */
+	FATE_SYN_DATA,		/* data in a SYN: queued, if at all, before there is a socket to tell */
 	FATE_TCP_NOT_READY,	/* TCP data that the socket was not told of: SO_RCVLOWAT, duplicates … */
 	FATE_OUT_OF_ORDER,	/* TCP data ahead of a gap: it waits for another packet, not for us */
 	FATE_FRAGMENT,		/* an IP fragment: merged into another packet */
@@ -85,14 +86,20 @@ struct histogram {
 /* Sized for the longest batch: netif_receive_skb_list hands over up to one NAPI weight, 64. */
 #define RING 64
 
+/* Is it settled what became of a packet? */
+enum closed {
+	OPEN,
+	CLOSED,			/* observed, or its fate is counted */
+	CLOSED_DROPPED,		/* dropped, perhaps before those that came before it were handled */
+};
+
 /* A received packet, other than TCP, whose delivery is awaited. Order of arrival is kept. */
 struct packet {
 	__u64 skb;
 	__u64 received_ns;
-	__u64 dev;		/* its net_device: UDP overwrites skb->dev when it queues the packet */
-	__u64 head;		/* its data: a packet socket's clone shares it */
-	__u64 tapped_ns;	/* a raw or packet socket has it since */
-	__u32 closed;		/* observed, or its fate is counted */
+	__u64 head;		/* its data, which copies of it for further sockets share */
+	__u64 copied_ns;	/* a raw, ping or packet socket has a copy since, else 0 */
+	__u32 closed;		/* enum closed */
 	__u32 fate;		/* enum fate, unless something better becomes of it */
 	__u32 length;
 	__u32 ifindex;
@@ -108,7 +115,7 @@ struct packet {
 		struct {
 			__u8 transport;		/* IPPROTO_*, 0 when it is not IP */
 			__u8 device_slot;
-			__u8 reserved;
+			__u8 tapped;		/* no other than packet sockets have a copy */
 			__u8 origin;		/* enum origin */
 		};
 	};
@@ -151,13 +158,16 @@ struct cpu_state {
 	__u32 telling;		/* a socket is being told of data: its protocol + 1, else 0 */
 	__u32 telling_port;	/* that socket's port */
 
+	__u64 tcp_kept_ns;	/* when the last TCP packet with data was received here */
+	__u64 named_sk;		/* a function began to queue a packet for this socket … */
+	__u64 named_skb;	/* … in this buffer … */
+	__u32 named_at;		/* … which is the packet at this place of the ring, or a copy or part of it */
+	__u32 named_known;	/* … if it is any */
+
 	/* packets under way; head and tail only grow */
 	__u32 ring_head;
 	__u32 ring_tail;
 	struct packet ring[RING];
-	__u64 named_sk;		/* a function began to queue a packet for this socket … */
-	__u32 named_at;		/* … the one at this place of the ring */
-	__u32 reserved;
 
 	/* outliers and drops: when the next may be sent (generic cell rate algorithm) */
 	__u64 next_event_ns;
@@ -220,6 +230,8 @@ struct tcp_set {
 struct tcp_claim {
 	__u64 sk;
 	__u64 skb;
+	__u64 run;		/* who works on it: tcp_delivery.h */
+	__u64 lowat;		/* the bytes that the socket waited for then */
 };
 #define TCP_CLAIMS 4096
 

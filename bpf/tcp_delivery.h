@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Which TCP segment a socket is told of, on any CPU and in any context: the one that was named last for
- * this socket (struct tcp_claim).
+ * this socket (struct tcp_claim), by whom the socket is told now.
  */
 #ifndef RXSCOPE_TCP_DELIVERY_H
 #define RXSCOPE_TCP_DELIVERY_H
@@ -9,6 +9,7 @@
 #include "delivery.h"
 #include "socket_to_read.h"
 #include "tcp_table.h"
+#include "under_way.h"
 
 /*
  * Are bytes before this segment still missing? Then it waits on the out-of-order queue, and gets to the
@@ -32,27 +33,65 @@ static __always_inline bool tcp_is_ahead(enum access access, const struct sock *
 	return (__s32)(seq - rcv_nxt) > 0;
 }
 
-/* tcp_probe or tcp_queue_rcv: a socket starts on a segment, or is about to queue it. */
-static __always_inline int tcp_segment(__u64 sk, __u64 skb)
+/* What is kept of a TCP packet beside its time: struct tcp_packet. */
+static __always_inline __u64 tcp_meta(const struct packet *p)
 {
-	struct tcp_claim *claim = tcp_claim_of(sk);
+	return (__u64)p->ifindex << 32 | (p->length & 0xffff) << 16 | p->origin << 8 | p->device_slot;
+}
+
+/* A packet that was put together from fragments goes by the last of them, in whose buffer it is. */
+static __always_inline bool tcp_reassembled(struct cpu_state *s, __u64 skb)
+{
+	struct packet *p;
+	__u32 at;
+
+	p = packet_in(s, skb, &at);
+	if (!p || p->closed || p->fate != FATE_FRAGMENT)
+		return false;
+	p->closed = CLOSED;
+	tcp_keep(s, skb, p->received_ns, tcp_meta(p), !in_net_rx(s));
+	return true;
+}
+
+/* Who works on a segment here: a run of NET_RX, by its time of entry, or a process, by its task. */
+static __always_inline __u64 worker(const struct cpu_state *s)
+{
+	return in_net_rx(s) ? s->softirq_ns : bpf_get_current_task();
+}
+
+/*
+ * What a socket waits for, which setsockopt(SO_RCVLOWAT) changes before it tells the socket of data that
+ * have long been there. It is called by a process.
+ */
+static __always_inline __u64 lowat_of(const struct cpu_state *s, enum access access,
+				      const struct sock *sk)
+{
+	return in_net_rx(s) ? 0 : (__u64)LOAD(access, sk, sk_rcvlowat);
+}
+
+/* tcp_probe or tcp_queue_rcv: a socket starts on a segment, or is about to queue it. */
+static __always_inline int tcp_segment(enum access access, const struct sock *sk, __u64 skb)
+{
+	struct tcp_claim *claim = tcp_claim_of((__u64)sk);
 	struct cpu_state *s = this_cpu();
 	struct tcp_packet old;
 
 	/* No data, or received before we attached. */
-	if (!s || !claim || !tcp_find(skb))
+	if (!s || !claim || (!tcp_find(skb) && !tcp_reassembled(s, skb)))
 		return 0;
 	/* Both functions may name it, one after the other. */
-	if (claim->sk == sk && claim->skb == skb)
+	if (claim->sk == (__u64)sk && claim->skb == skb)
 		return 0;
 	if (claim->sk && tcp_take(s, claim->skb, bpf_ktime_get_ns(), &old, !in_net_rx(s))) {
 		/* This socket was never told of its last segment, or another socket had this place. */
-		enum fate fate = claim->sk == sk ? FATE_TCP_NOT_READY : FATE_TABLE_FULL;
+		enum fate fate = claim->sk == (__u64)sk ? FATE_TCP_NOT_READY : FATE_TABLE_FULL;
 
 		add(&s->fates[fate], 1, !in_net_rx(s));
 	}
 	claim->skb = skb;
-	claim->sk = sk;
+	claim->run = worker(s);
+	claim->lowat = lowat_of(s, access, sk);
+	claim->sk = (__u64)sk;
 	return 0;
 }
 
@@ -64,7 +103,7 @@ static __always_inline int tcp_data(enum access access, const struct sock *sk,
 	struct tcp_packet taken;
 
 	if (!tcp_is_ahead(access, sk, skb))
-		return tcp_segment((__u64)sk, (__u64)skb);
+		return tcp_segment(access, sk, (__u64)skb);
 	if (s && tcp_take(s, (__u64)skb, bpf_ktime_get_ns(), &taken, !in_net_rx(s)))
 		add(&s->fates[FATE_OUT_OF_ORDER], 1, !in_net_rx(s));
 	return 0;
@@ -80,25 +119,58 @@ static __always_inline void tcp_read_awaited(struct cpu_state *s, enum access ac
 		     LOAD(access, sk, __sk_common.skc_num), PROTOCOL_TCP);
 }
 
+/*
+ * Without a claim, as in a handshake or at a connection's end, where no hook names the segment: was the
+ * last one of the queue received in this run, or taken from the socket's backlog, or is it the last one
+ * that was received here at all? Else it has been on the queue for long.
+ */
+static __always_inline bool tcp_is_new(const struct cpu_state *s, enum access access,
+				       const struct sock *sk, __u64 skb)
+{
+	const struct tcp_packet *p = tcp_find(skb);
+
+	if (!p)
+		return false;
+	if (in_net_rx(s))
+		return p->received_ns >= s->softirq_ns;
+	return p->received_ns == s->tcp_kept_ns || LOAD(access, sk, sk_backlog.len);
+}
+
+/*
+ * The segment that a socket is told of, taken out of the table. A claim holds while its worker is at it: if
+ * somebody else tells the socket, or the same process later, its segment was queued and the socket not told.
+ */
+static __always_inline bool tcp_packet_of(struct cpu_state *s, enum access access, const struct sock *sk,
+					  __u64 now, __u64 *skb, struct tcp_packet *out, bool shared)
+{
+	struct tcp_claim *claim = tcp_claim_of((__u64)sk);
+
+	if (!claim)
+		return false;
+	if (claim->sk != (__u64)sk) {
+		*skb = (__u64)LOAD(access, sk, sk_receive_queue.prev);
+		return tcp_is_new(s, access, sk, *skb) && tcp_take(s, *skb, now, out, shared);
+	}
+	*skb = claim->skb;
+	claim->sk = 0;
+	if (!tcp_take(s, *skb, now, out, shared))
+		return false;
+	if (claim->run == worker(s) && claim->lowat == lowat_of(s, access, sk))
+		return true;
+	add(&s->fates[FATE_TCP_NOT_READY], 1, shared);
+	return false;
+}
+
 static __always_inline int tcp_ready(void *ctx, struct cpu_state *s, enum access access,
 				     const struct sock *sk, __u64 now)
 {
-	struct tcp_claim *claim = tcp_claim_of((__u64)sk);
 	struct context about = {};
 	struct tcp_packet p;
 	bool shared = !in_net_rx(s);
 	__u32 which, slot;
-	__u64 skb;
+	__u64 skb = 0;
 
-	if (!claim)
-		return 0;
-	if (claim->sk == (__u64)sk) {
-		skb = claim->skb;
-		claim->sk = 0;
-	} else {
-		skb = (__u64)LOAD(access, sk, sk_receive_queue.prev);
-	}
-	if (!tcp_take(s, skb, now, &p, shared)) {
+	if (!tcp_packet_of(s, access, sk, now, &skb, &p, shared)) {
 		add(&s->deliveries_without_start, 1, shared);
 		return 0;
 	}

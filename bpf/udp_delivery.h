@@ -1,79 +1,57 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Which datagram a UDP socket is told of: the one that was named, else the newest packet of this CPU for
- * its port that UDP has begun to queue.
+ * Which datagram a UDP socket is told of: the one that a function named just before, else the one that
+ * under_way.h finds. The first socket that is told of a packet, of a copy or of a part of it, counts; the
+ * others are deliveries without a start.
  */
 #ifndef RXSCOPE_UDP_DELIVERY_H
 #define RXSCOPE_UDP_DELIVERY_H
 
 #include "delivery.h"
 #include "socket_to_read.h"
+#include "under_way.h"
 
-/* __udp_enqueue_schedule_skb: UDP is about to queue this packet for this socket. */
+/* __udp_enqueue_schedule_skb: UDP is about to queue this buffer for this socket. */
 static __always_inline int udp_queueing(enum access access, __u64 sk, const struct sk_buff *skb)
 {
 	struct cpu_state *s = this_cpu();
-	__u32 at;
+	struct packet *p;
+	__u32 at = 0;
 
 	if (!s)
 		return 0;
-	s->named_sk = 0;
-	/* A CPU handles its packets in order: the one is most often the first. */
-	at = s->ring_head;
-	for (int i = 0; i < RING; i++, at++) {
-		struct packet *p = &s->ring[at & (RING - 1)];
-
-		if (at == s->ring_tail)
-			break;
-		/* Taken out of a tunnel, it is received anew, from another device. */
-		if (p->closed || p->skb != (__u64)skb || p->dev != (__u64)LOAD(access, skb, dev))
-			continue;
+	p = packet_queued(s, access, skb, IPPROTO_UDP, &at);
+	if (p && !p->closed)
 		p->fate = FATE_OTHER_CPU;
-		s->named_at = at;
-		s->named_sk = sk;
-		break;
-	}
+	s->named_known = p != 0;
+	s->named_at = at;
+	s->named_skb = (__u64)skb;
+	s->named_sk = sk;
 	return 0;
-}
-
-/* Has UDP queued this packet? It writes its lengths over skb->dev when it does. */
-static __always_inline bool udp_touched(enum access access, const struct packet *p)
-{
-	const struct sk_buff *skb = (const struct sk_buff *)p->skb;
-
-	if (access == CAST)
-		return (__u64)CAST_TO(sk_buff, skb)->dev != p->dev;
-	return (__u64)BPF_CORE_READ(skb, dev) != p->dev;
 }
 
 /*
- * The packet that a UDP socket is told of. A packet that is named but not told of at once is another
- * CPU's to tell of.
+ * The packet that a UDP socket is told of, and the buffer that is on its queue. A packet that is named but
+ * not told of at once is another CPU's to tell of.
  */
-static __always_inline struct packet *udp_packet_of(struct cpu_state *s, enum access access, __u64 sk,
-						    __u16 port, __u32 *place)
+static __always_inline struct packet *udp_packet_of(struct cpu_state *s, enum access access,
+						    const struct sock *sk, __u32 *place, __u64 *skb)
 {
-	__u32 open = s->ring_tail - s->ring_head, at = s->ring_tail;
+	struct packet *p;
 
-	if (s->named_sk == sk) {
+	if (s->named_sk == (__u64)sk) {
 		s->named_sk = 0;
+		if (!s->named_known)
+			return 0;
 		*place = s->named_at;
+		*skb = s->named_skb;
 		return &s->ring[s->named_at & (RING - 1)];
 	}
-	for (int i = 0; i < RING; i++) {
-		struct packet *p;
-
-		if (at == s->ring_head)
-			break;
-		p = &s->ring[--at & (RING - 1)];
-		/* A packet that is alone needs no second proof. */
-		if (p->transport == IPPROTO_UDP && p->local_port == port && p->fate != FATE_OTHER_CPU &&
-		    (open == 1 || udp_touched(access, p))) {
-			*place = at;
-			return p;
-		}
-	}
-	return 0;
+	p = packet_told_of(s, access, sk, IPPROTO_UDP, place);
+	if (!p || p->fate == FATE_OTHER_CPU)
+		return 0;
+	*skb = p->skb;
+	return p;
 }
 
 static __always_inline int udp_ready(void *ctx, struct cpu_state *s, enum access access,
@@ -81,26 +59,29 @@ static __always_inline int udp_ready(void *ctx, struct cpu_state *s, enum access
 {
 	bool shared = !in_net_rx(s);
 	struct context about = {};
-	__u32 which, at = 0;
 	struct packet *p;
+	__u32 which, at = 0;
+	__u64 skb = 0;
+	__u16 port;
 
-	p = udp_packet_of(s, access, (__u64)sk, LOAD(access, sk, __sk_common.skc_num), &at);
-	/* Another CPU's packet, or a further copy of a multicast. */
+	p = udp_packet_of(s, access, sk, &at, &skb);
+	/* Another CPU's packet, or a further copy or segment of one that a socket was told of already. */
 	if (!p || p->closed) {
 		add(&s->deliveries_without_start, 1, shared);
 		return 0;
 	}
-	p->closed = 1;
+	p->closed = CLOSED;
 	/* The usual case: nothing older is open, so nothing is left for the softirq's exit to settle. */
 	if (at == s->ring_head)
 		s->ring_head++;
+	port = LOAD(access, sk, __sk_common.skc_num);
 	if (socket_to_read_on)
-		read_awaited(s, (__u64)sk, p->skb, false, now, p->ifindex, p->local_port,
-			     PROTOCOL_UDP);
+		read_awaited(s, (__u64)sk, skb, false, now, p->ifindex, port, PROTOCOL_UDP);
 	which = delivered(s, p->origin, p->received_ns, now, p->device_slot, PROTOCOL_UDP, shared);
 	if (!which)
 		return 0;
 	packet_context(s, p, &about);
+	about.local_port = port;
 	about.protocol = PROTOCOL_UDP;
 	about.cgroup_id = cgroup_of(access, sk);
 	about.until_ns = now;

@@ -91,6 +91,7 @@ export const FATES = [
   'dropped',
   'no_socket',
   'no_payload',
+  'syn_data',
   'tcp_not_ready',
   'out_of_order',
   'fragment',

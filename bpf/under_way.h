@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Which packet under way on this CPU the kernel is working on. netif_receive_skb announces a whole list
+ * before the first packet of it is handled, so "the last that was received" is no answer, nor is "the only
+ * one that is open". What is known of a packet is, the surest first:
+ *
+ *   1. its buffer is the one in question, or shares its data: a copy for a further socket
+ *   2. a protocol has taken its network header off, and of none that was received after it: a CPU handles
+ *      its packets in the order in which it received them
+ *
+ * The second serves where the buffer is not ours: a segment that was cut from the packet (GSO), or what a
+ * reader on another CPU has taken from the queue already.
+ */
+#ifndef RXSCOPE_UNDER_WAY_H
+#define RXSCOPE_UNDER_WAY_H
+
+#include "observe.h"
+#include "packet.h"
+#include "softirq_to_socket.h"
+
+/* The newest packet in this buffer. An earlier one was received anew: by a bridge, out of a tunnel. */
+static __always_inline struct packet *packet_in(struct cpu_state *s, __u64 skb, __u32 *place)
+{
+	__u32 at = s->ring_tail;
+
+	for (int i = 0; i < RING; i++) {
+		struct packet *p;
+
+		if (at == s->ring_head)
+			break;
+		p = &s->ring[--at & (RING - 1)];
+		if (p->skb == skb) {
+			*place = at;
+			return p;
+		}
+	}
+	return 0;
+}
+
+/* The newest packet of this transport protocol with these data. */
+static __always_inline struct packet *packet_with(struct cpu_state *s, __u64 head, __u32 transport,
+						  __u32 *place)
+{
+	__u32 at = s->ring_tail;
+
+	for (int i = 0; i < RING; i++) {
+		struct packet *p;
+
+		if (at == s->ring_head)
+			break;
+		p = &s->ring[--at & (RING - 1)];
+		if (p->head == head && p->transport == transport) {
+			*place = at;
+			return p;
+		}
+	}
+	return 0;
+}
+
+/* Is the network header still part of the data? So it is until the packet gets to its protocol. */
+static __always_inline bool only_announced(enum access access, __u64 skb)
+{
+	__u64 data = (__u64)LOAD_AT(access, sk_buff, skb, data);
+	__u64 head = (__u64)LOAD_AT(access, sk_buff, skb, head);
+
+	return data - head == LOAD_AT(access, sk_buff, skb, network_header);
+}
+
+/*
+ * Has UDP put this buffer on a queue? It writes its lengths over skb->dev then (struct udp_dev_scratch of
+ * net/ipv4/udp.c: 31 bits of truesize and a flag, 16 of length, two booleans), which is no pointer.
+ */
+static __always_inline bool udp_queued(enum access access, __u64 skb)
+{
+	__u64 scratch = (__u64)LOAD_AT(access, sk_buff, skb, dev);
+
+	return !(scratch >> 48 & 0xfefe) && (scratch & 0x7fffffff) &&
+	       (scratch >> 32 & 0xffff) == (LOAD_AT(access, sk_buff, skb, len) & 0xffff);
+}
+
+/*
+ * Does nothing but the handling of received packets happen here, one after the other? Not so in a process
+ * that also does other things with its sockets, nor where tasks preempt each other in the middle.
+ */
+static __always_inline bool in_order(const struct cpu_state *s)
+{
+	return !preempt_rt && (in_net_rx(s) || is_napi_thread());
+}
+
+/* The newest packet of this transport protocol that is more than announced, if it is the one at work. */
+static __always_inline struct packet *packet_at_work(struct cpu_state *s, enum access access,
+						     __u32 transport, __u32 *place)
+{
+	__u32 at = s->ring_tail;
+
+	for (int i = 0; i < RING; i++) {
+		struct packet *p;
+
+		if (at == s->ring_head)
+			break;
+		p = &s->ring[--at & (RING - 1)];
+		if (p->closed == CLOSED_DROPPED || (!p->closed && only_announced(access, p->skb)))
+			continue;
+		if (p->closed || p->transport != transport)
+			break;
+		if (!in_order(s) && !(transport == IPPROTO_UDP && udp_queued(access, p->skb)))
+			break;
+		*place = at;
+		return p;
+	}
+	return 0;
+}
+
+/* The packet that a protocol is putting on a queue in this buffer, or of which it is a copy or a part. */
+static __always_inline struct packet *packet_queued(struct cpu_state *s, enum access access,
+						    const struct sk_buff *skb, __u32 transport,
+						    __u32 *place)
+{
+	struct packet *p = packet_in(s, (__u64)skb, place);
+
+	if (!p)
+		p = packet_with(s, (__u64)LOAD(access, skb, head), transport, place);
+	if (!p)
+		p = packet_at_work(s, access, transport, place);
+	return p;
+}
+
+/*
+ * The packet that a socket is told of: the last one of its queue, unless a reader has taken that, or
+ * another CPU has put one behind it.
+ */
+static __always_inline struct packet *packet_told_of(struct cpu_state *s, enum access access,
+						     const struct sock *sk, __u32 transport,
+						     __u32 *place)
+{
+	return packet_queued(s, access, LOAD(access, sk, sk_receive_queue.prev), transport, place);
+}
+
+#endif
