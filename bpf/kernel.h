@@ -100,6 +100,7 @@ struct sock;
 
 struct sk_buff {
 	struct net_device *dev;
+	unsigned long dev_scratch;	/* at the same place */
 	struct sock *sk;
 	char cb[48];
 	unsigned int len;

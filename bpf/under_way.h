@@ -67,12 +67,12 @@ static __always_inline bool only_announced(enum access access, __u64 skb)
 }
 
 /*
- * Has UDP put this buffer on a queue? It writes its lengths over skb->dev then (struct udp_dev_scratch of
+ * Has UDP put this buffer on a queue? It writes its lengths over skb->dev (struct udp_dev_scratch of
  * net/ipv4/udp.c: 31 bits of truesize and a flag, 16 of length, two booleans), which is no pointer.
  */
 static __always_inline bool udp_queued(enum access access, __u64 skb)
 {
-	__u64 scratch = (__u64)LOAD_AT(access, sk_buff, skb, dev);
+	__u64 scratch = LOAD_AT(access, sk_buff, skb, dev_scratch);
 
 	return !(scratch >> 48 & 0xfefe) && (scratch & 0x7fffffff) &&
 	       (scratch >> 32 & 0xffff) == (LOAD_AT(access, sk_buff, skb, len) & 0xffff);
