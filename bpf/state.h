@@ -230,7 +230,8 @@ struct tcp_set {
 struct tcp_claim {
 	__u64 sk;
 	__u64 skb;
-	__u64 run;		/* who works on it: tcp_delivery.h */
+	__u64 received_ns;	/* tells it from a later packet in the same buffer */
+	__u64 worker;		/* who works on it: tcp_delivery.h */
 	__u64 lowat;		/* the bytes that the socket waited for then */
 };
 #define TCP_CLAIMS 4096

@@ -69,27 +69,43 @@ static __always_inline __u64 lowat_of(const struct cpu_state *s, enum access acc
 	return in_net_rx(s) ? 0 : (__u64)LOAD(access, sk, sk_rcvlowat);
 }
 
+/* Takes out the packet that a socket claimed, unless its buffer has another by now. */
+static __always_inline bool tcp_take_claimed(struct cpu_state *s, const struct tcp_claim *claim, __u64 now,
+					     struct tcp_packet *out, bool shared)
+{
+	const struct tcp_packet *p = tcp_find(claim->skb);
+
+	return p && p->received_ns == claim->received_ns && tcp_take(s, claim->skb, now, out, shared);
+}
+
 /* tcp_probe or tcp_queue_rcv: a socket starts on a segment, or is about to queue it. */
 static __always_inline int tcp_segment(enum access access, const struct sock *sk, __u64 skb)
 {
 	struct tcp_claim *claim = tcp_claim_of((__u64)sk);
 	struct cpu_state *s = this_cpu();
 	struct tcp_packet old;
+	const struct tcp_packet *p;
 
+	if (!s || !claim)
+		return 0;
+	p = tcp_find(skb);
+	if (!p && tcp_reassembled(s, skb))
+		p = tcp_find(skb);
 	/* No data, or received before we attached. */
-	if (!s || !claim || (!tcp_find(skb) && !tcp_reassembled(s, skb)))
+	if (!p)
 		return 0;
 	/* Both functions may name it, one after the other. */
-	if (claim->sk == (__u64)sk && claim->skb == skb)
+	if (claim->sk == (__u64)sk && claim->skb == skb && claim->received_ns == p->received_ns)
 		return 0;
-	if (claim->sk && tcp_take(s, claim->skb, bpf_ktime_get_ns(), &old, !in_net_rx(s))) {
+	if (claim->sk && tcp_take_claimed(s, claim, bpf_ktime_get_ns(), &old, !in_net_rx(s))) {
 		/* This socket was never told of its last segment, or another socket had this place. */
 		enum fate fate = claim->sk == (__u64)sk ? FATE_TCP_NOT_READY : FATE_TABLE_FULL;
 
 		add(&s->fates[fate], 1, !in_net_rx(s));
 	}
 	claim->skb = skb;
-	claim->run = worker(s);
+	claim->received_ns = p->received_ns;
+	claim->worker = worker(s);
 	claim->lowat = lowat_of(s, access, sk);
 	claim->sk = (__u64)sk;
 	return 0;
@@ -144,6 +160,7 @@ static __always_inline bool tcp_packet_of(struct cpu_state *s, enum access acces
 					  __u64 now, __u64 *skb, struct tcp_packet *out, bool shared)
 {
 	struct tcp_claim *claim = tcp_claim_of((__u64)sk);
+	bool holds;
 
 	if (!claim)
 		return false;
@@ -151,14 +168,14 @@ static __always_inline bool tcp_packet_of(struct cpu_state *s, enum access acces
 		*skb = (__u64)LOAD(access, sk, sk_receive_queue.prev);
 		return tcp_is_new(s, access, sk, *skb) && tcp_take(s, *skb, now, out, shared);
 	}
+	holds = claim->worker == worker(s) && claim->lowat == lowat_of(s, access, sk);
 	*skb = claim->skb;
 	claim->sk = 0;
-	if (!tcp_take(s, *skb, now, out, shared))
+	if (!tcp_take_claimed(s, claim, now, out, shared))
 		return false;
-	if (claim->run == worker(s) && claim->lowat == lowat_of(s, access, sk))
-		return true;
-	add(&s->fates[FATE_TCP_NOT_READY], 1, shared);
-	return false;
+	if (!holds)
+		add(&s->fates[FATE_TCP_NOT_READY], 1, shared);
+	return holds;
 }
 
 static __always_inline int tcp_ready(void *ctx, struct cpu_state *s, enum access access,

@@ -101,7 +101,7 @@ static __always_inline struct packet *packet_at_work(struct cpu_state *s, enum a
 		p = &s->ring[--at & (RING - 1)];
 		if (p->closed == CLOSED_DROPPED || (!p->closed && only_announced(access, p->skb)))
 			continue;
-		if (p->closed || p->transport != transport)
+		if (p->closed || (p->transport != transport && p->fate != FATE_FRAGMENT))
 			break;
 		if (!in_order(s) && !(transport == IPPROTO_UDP && udp_queued(access, p->skb)))
 			break;
