@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "log_tail.h"
+#include "signals_blocked.h"
 
 namespace rxscope {
 
@@ -66,6 +67,7 @@ void BpfObject::SetAutoload(const std::string& name, bool autoload) {
 
 void BpfObject::Load() {
   MustNotBeLoaded("load", "load " + path_);
+  const SignalsBlocked quiet;
   LogTail log;
   const int error = bpf_object__load(object_.get());
   // libbpf read the kernel's types for it, megabytes in small pieces, and has freed them. Said once
@@ -93,6 +95,7 @@ void BpfObject::Attach(const std::string& name) {
     throw Failure("attach", EINVAL, action, "it was excluded from loading").Program(name);
   if (links_.contains(name))
     throw Failure("attach", EALREADY, action, "it is attached already").Program(name);
+  const SignalsBlocked quiet;
   LogTail log;
   bpf_link* link = bpf_program__attach(program);
   if (link == nullptr) {

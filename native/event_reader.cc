@@ -20,6 +20,7 @@
 
 #include "error.h"
 #include "log_tail.h"
+#include "signals_blocked.h"
 
 namespace rxscope {
 namespace {
@@ -106,6 +107,7 @@ void EventReader::OpenRings(const std::string& map, int map_fd) {
     attr.wakeup_events = 1;
   }
 
+  const SignalsBlocked quiet;
   LogTail log;
   const auto on_record = [](void* context, int cpu, perf_event_header* header) {
     return static_cast<EventReader*>(context)->Append(cpu, header) ? LIBBPF_PERF_EVENT_CONT

@@ -6,6 +6,7 @@ import { type Addon, loadAddon } from '../capture/addon.ts';
 import type { BpftraceBackend, ScriptStatus } from '../capture/bpftrace/backend.ts';
 import { explainObject, isBpfError } from '../capture/explain.ts';
 import { type KernelCapture, openKernelCapture } from '../capture/kernel_capture.ts';
+import { patiently } from '../capture/passing.ts';
 import type { Outlier } from '../capture/records.ts';
 import type { Config } from '../config/schema.ts';
 import type { Snapshot } from '../metrics/model.ts';
@@ -33,7 +34,9 @@ export class Agent implements ServeSource {
   #reloadSucceeded = true;
   #webReloadSucceeded = true;
   #certificateExpiresAt: () => number | undefined = () => undefined;
+  #lostLogLines: () => number = () => 0;
   #ready = false;
+  #stopped = false;
 
   constructor(config: Config, log: Logger) {
     this.#config = config;
@@ -66,6 +69,7 @@ export class Agent implements ServeSource {
       const ids = missing.map(({ id }) => id);
       this.#narrowLibbpf(enabled.filter((id) => !ids.includes(id)));
       await this.#startScripts(ids);
+      if (this.#stopped) return;
     }
     for (const { id, up, reason } of this.statuses()) {
       if (!enabled.includes(id)) continue;
@@ -173,6 +177,11 @@ export class Agent implements ServeSource {
     this.#certificateExpiresAt = of;
   }
 
+  /** `of` is asked at each gather. */
+  showLostLogLines(of: () => number): void {
+    this.#lostLogLines = of;
+  }
+
   gather(): Promise<Snapshot> {
     const enabled = this.enabledProbes();
     return this.#gatherer.gather({
@@ -183,12 +192,14 @@ export class Agent implements ServeSource {
       statistics: this.#statistics !== undefined,
       reloadSucceeded: this.#reloadSucceeded && this.#webReloadSucceeded,
       certificateExpiresAt: this.#certificateExpiresAt(),
+      lostLogLines: this.#lostLogLines(),
       exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
     });
   }
 
   /** Detaches everything; harmless twice. Resolves when no process is left, either. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#ready = false;
     this.#statistics?.close();
     this.#statistics = undefined;
@@ -225,7 +236,7 @@ export class Agent implements ServeSource {
 
   #enableStatistics(addon: Addon): { close(): void } | undefined {
     try {
-      return addon.enableStats();
+      return patiently(() => addon.enableStats());
     } catch (error) {
       this.#log.warn({ reason: explain(error) }, 'BPF statistics cannot be turned on');
       return undefined;

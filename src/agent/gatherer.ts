@@ -39,6 +39,7 @@ export interface Sources {
   readonly statistics: boolean;
   readonly reloadSucceeded: boolean;
   readonly certificateExpiresAt: number | undefined;
+  readonly lostLogLines: number;
   exemplars(probe: string, labels: Labels): readonly Exemplar[];
 }
 
@@ -121,6 +122,7 @@ export class Gatherer {
       collectors: collectors.runs,
       reloadSucceeded: sources.reloadSucceeded,
       certificateExpiresAt: sources.certificateExpiresAt,
+      lostLogLines: sources.lostLogLines,
       build: {
         version: VERSION,
         revision: REVISION,

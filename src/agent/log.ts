@@ -5,10 +5,10 @@ import { type Logger, pino } from 'pino';
 import type { Config } from '../config/schema.ts';
 import { type Colors, colorsFor } from './colors.ts';
 
-/** `destination` is stderr but for tests. */
+/** `destination` is a LogOutput but for tests. */
 export function createLog(
   settings: Config['log'],
-  destination: NodeJS.WritableStream & { isTTY?: boolean } = process.stderr,
+  destination: { write(line: string): unknown; readonly isTTY?: boolean },
 ): Logger {
   const pretty =
     settings.format === 'pretty' || (settings.format === 'auto' && destination.isTTY === true);

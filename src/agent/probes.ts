@@ -9,12 +9,15 @@ import { hasScript, PROBES } from '../probes/index.ts';
 import { captureOptions, explain } from './agent.ts';
 import { colorsFor } from './colors.ts';
 import type { ProbesOptions } from './options.ts';
+import { print } from './output.ts';
 import { renderProbes } from './render.ts';
 import { tryScripts } from './scripts.ts';
+import { askedToEnd, endAtHangUp } from './signals.ts';
 import { probeStatuses } from './status.ts';
 
 /** Resolves to the exit code: 1 when a probe that is switched on is not up. */
 export async function listProbes({ config, rung, json }: ProbesOptions): Promise<number> {
+  endAtHangUp();
   const backend = rung === undefined ? config.backend : rung === 'bpftrace' ? rung : 'libbpf';
   const options = captureOptions(config, false);
   const settings = {
@@ -23,6 +26,10 @@ export async function listProbes({ config, rung, json }: ProbesOptions): Promise
     ...(rung === undefined || rung === 'bpftrace' ? {} : { hooks: forceRung(HOOKS, rung) }),
   };
   const statuses = await attachForAMoment(settings, backend);
+  if (askedToEnd.aborted) {
+    process.stderr.write(`rxscope: ended by ${askedToEnd.reason} before everything was tried\n`);
+    return 1;
+  }
   const rows = statuses.map((status) => {
     const probe = PROBES.find(({ id }) => id === status.id);
     // Drops are no latency: they have neither.
@@ -30,7 +37,7 @@ export async function listProbes({ config, rung, json }: ProbesOptions): Promise
     const { from, to } = probe;
     return { ...status, from, to, budget_seconds: (config.probes[probe.id]?.budget_ns ?? 0) / 1e9 };
   });
-  process.stdout.write(
+  print(
     json ? `${JSON.stringify(rows, null, 2)}\n` : renderProbes(statuses, colorsFor(process.stdout)),
   );
   return statuses.every(({ id, up }) => up || !settings.probes.includes(id)) ? 0 : 1;

@@ -1,5 +1,6 @@
 // `rxscope record`: measures once, prints a histogram and quantiles for each probe.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../capture/addon.ts';
 import { readDropReasons } from '../capture/drop_reasons.ts';
 import { PROBE_INDEX, type Reading } from '../capture/reading.ts';
@@ -12,8 +13,10 @@ import { colorsFor } from './colors.ts';
 import { HostNames } from './host_names.ts';
 import { type Measurement, measure } from './measure.ts';
 import type { RecordOptions } from './options.ts';
+import { print } from './output.ts';
 import { recordParts } from './record_parts.ts';
 import { type ProbeRecord, QUANTILES, renderRecord } from './render.ts';
+import { askedToEnd, endAtHangUp } from './signals.ts';
 import { probeStatuses } from './status.ts';
 
 /** Rings of a stream: 2 MiB a CPU, tens of milliseconds of a full-speed flood. */
@@ -21,6 +24,7 @@ const EXACT_PAGES_PER_CPU = 512;
 
 /** Resolves to the exit code: 1 when nothing could be measured. SIGINT ends the wait early. */
 export async function recordOnce(options: RecordOptions): Promise<number> {
+  endAtHangUp();
   const { config, durationMs, json, exact } = options;
   const settings = captureOptions(config, exact);
   let measurement: Measurement | undefined;
@@ -52,7 +56,7 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     ...(settings.probes.includes('drops') ? { drops: dropsOf(measurement?.reading) } : {}),
     probes: records,
   };
-  process.stdout.write(
+  print(
     json ? `${JSON.stringify(result, null, 2)}\n` : renderRecord(result, colorsFor(process.stdout)),
   );
   return statuses.some(({ up }) => up) ? 0 : 1;
@@ -74,18 +78,9 @@ function dropsOf(reading: Reading | undefined): Record<string, number> {
 }
 
 /** The wait of the measurement; Ctrl-C ends it early and what was measured is still printed. */
-function waitOrInterrupt(durationMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      process.off('SIGINT', done);
-      process.off('SIGTERM', done);
-      resolve();
-    };
-    const timer = setTimeout(done, durationMs);
-    process.on('SIGINT', done);
-    process.on('SIGTERM', done);
-  });
+async function waitOrInterrupt(durationMs: number): Promise<void> {
+  // A rejection says that it was ended.
+  await sleep(durationMs, undefined, { signal: askedToEnd }).catch(() => {});
 }
 
 function recordOf(

@@ -11,17 +11,29 @@ import { buildApp } from '../serve/app.ts';
 import { ListenError, listen } from '../serve/listen.ts';
 import { Agent } from './agent.ts';
 import { createLog } from './log.ts';
+import { LogOutput } from './log_output.ts';
 import type { RunOptions } from './options.ts';
 import { dropPrivileges } from './privileges.ts';
 import { ServiceManager } from './service_manager.ts';
+import { askedToEnd, closeDebugger, reloadAtHangUp, STRAY } from './signals.ts';
 import type { WebAccess } from './web_access.ts';
 
 /** Time to answer what is in flight and to detach; a supervisor may kill what takes longer. */
 const SHUTDOWN_MS_MAX = 2000;
 
+/** Of that, for the log's last lines. */
+const LAST_LINES_MS_MAX = 200;
+
 /** Resolves to the exit code when a signal has ended the agent, or when it cannot start. */
 export async function runAgent({ config, flags }: RunOptions): Promise<number> {
-  const log = createLog(config.log);
+  const output = new LogOutput();
+  const log = createLog(config.log, output);
+  output.onRecovered = (lines, reason) => log.warn({ lines, reason }, 'lines of the log were lost');
+  for (const signal of STRAY) {
+    process.once(signal, () =>
+      log.warn({ signal }, 'this signal means nothing here; SIGHUP reloads'),
+    );
+  }
   const manager = new ServiceManager(log);
   const web = await webAccess(config, log);
   const agent = new Agent(config, log);
@@ -30,36 +42,64 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     if (taken) warnOfOpenAddress(config, web.rules, log);
   });
   agent.showCertificateExpiry(() => web?.rules.tls?.expiresAt);
+  agent.showLostLogLines(() => output.lost);
   const app = buildApp(agent, {
     requestsInFlightMax: config.web.requests_in_flight_max,
     logger: log,
     access: web?.access(),
   });
   let current = config;
-  const reload = (): void => {
+  reloadAtHangUp(() => {
+    if (askedToEnd.aborted) return;
     manager.reload(() => {
       current = reloaded(agent, current, () => effectiveConfig(flags), log);
       web?.reload();
     });
+  });
+  let end: (code: number) => void = () => {};
+  const ended = new Promise<number>((resolve) => {
+    end = resolve;
+  });
+  const finish = async (): Promise<void> => {
+    manager.stopping();
+    await app.close();
+    await agent.stop();
+    await output.flushed(LAST_LINES_MS_MAX);
   };
-  process.on('SIGHUP', reload);
+  // close-with-grace takes a second signal for impatience, but Ctrl-C under npm sends two: it gets the
+  // errors, and the signals are handled below. It ends the process by itself, with the same code.
+  const closing = closeWithGrace(
+    { delay: SHUTDOWN_MS_MAX, logger: log, skip: ['SIGHUP', 'SIGINT', 'SIGTERM', 'SIGUSR2'] },
+    async ({ err }) => {
+      if (err !== undefined) log.fatal({ err }, 'unexpected error');
+      await finish();
+      end(err === undefined ? 0 : 1);
+    },
+  );
+  const stop = (): void => {
+    log.info({ signal: askedToEnd.reason }, 'stopping');
+    closing.close();
+  };
+  if (askedToEnd.aborted) stop();
+  else askedToEnd.addEventListener('abort', stop);
+
   let url: string;
   try {
     url = await listen(app, formatAddress(config.web.listen_address));
+    if (!askedToEnd.aborted) await agent.start();
   } catch (error) {
+    // A server that is closed already cannot listen.
+    if (askedToEnd.aborted) return ended;
+    closing.uninstall();
     if (!(error instanceof ListenError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 1;
   }
-  if (!(await settled(agent))) {
-    await app.close();
-    await agent.stop();
-    return 0;
-  }
+  if (askedToEnd.aborted) return ended;
   if (config.strict && !everythingUp(agent)) {
     log.fatal('strict: a probe that was asked for is not up; see the lines above');
-    await app.close();
-    await agent.stop();
+    closing.uninstall();
+    await finish();
     return 1;
   }
   dropPrivileges(
@@ -72,55 +112,19 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     log,
   );
   warnOfOpenAddress(config, web?.rules, log);
+  closeDebugger();
 
-  return new Promise((resolve) => {
-    // close-with-grace takes a second signal for impatience, but Ctrl-C under npm sends two, and
-    // SIGHUP means reload here: it gets the errors, and the signals are handled below.
-    const closing = closeWithGrace(
-      { delay: SHUTDOWN_MS_MAX, logger: log, skip: ['SIGHUP', 'SIGINT', 'SIGTERM'] },
-      async ({ err }) => {
-        process.off('SIGHUP', reload);
-        manager.stopping();
-        if (err !== undefined) log.fatal({ err }, 'unexpected error');
-        await app.close();
-        await agent.stop();
-        resolve(err === undefined ? 0 : 1);
-      },
-    );
-    let stopping = false;
-    const stop = (signal: NodeJS.Signals): void => {
-      if (stopping) return;
-      stopping = true;
-      log.info({ signal }, 'stopping');
-      closing.close();
-    };
-    process.on('SIGINT', stop);
-    process.on('SIGTERM', stop);
-    // Said last: whoever waits for this line may signal at once.
-    const up = agent.statuses().filter((status) => status.up).length;
-    const what = up > 0 ? 'rxscope is measuring' : 'rxscope is running, but measures nothing';
-    log.info({ metrics: `${url}/metrics`, page: `${url}/` }, what);
-    manager.ready(`${up} of ${agent.enabledProbes().length} probes are up; ${url}/metrics`);
-  });
+  // Said last: whoever waits for this line may signal at once.
+  const up = agent.statuses().filter((status) => status.up).length;
+  const what = up > 0 ? 'rxscope is measuring' : 'rxscope is running, but measures nothing';
+  log.info({ metrics: `${url}/metrics`, page: `${url}/` }, what);
+  manager.ready(`${up} of ${agent.enabledProbes().length} probes are up; ${url}/metrics`);
+  return ended;
 }
 
 function everythingUp(agent: Agent): boolean {
   const enabled = agent.enabledProbes();
   return agent.statuses().every(({ id, up }) => up || !enabled.includes(id));
-}
-
-/** Starts the agent. False when a signal came first: bpftrace takes a second or two to attach. */
-async function settled(agent: Agent): Promise<boolean> {
-  let stop = (): void => {};
-  const stopped = new Promise<false>((resolve) => {
-    stop = () => resolve(false);
-  });
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
-  const result = await Promise.race([agent.start().then(() => true), stopped]);
-  process.off('SIGINT', stop);
-  process.off('SIGTERM', stop);
-  return result;
 }
 
 /** Takes over a new configuration, or keeps the old one and says why. Returns the one in effect. */

@@ -2,19 +2,26 @@
 
 import { BpftraceBackend } from '../capture/bpftrace/backend.ts';
 import type { ProbeStatus } from '../metrics/self_families.ts';
+import { askedToEnd } from './signals.ts';
 import { withScripts } from './status.ts';
 
-/** The statuses with what bpftrace says to those probes that are `wanted`; takes a second or two. */
+/**
+ * The statuses with what bpftrace says to those probes that are `wanted`; takes a second or two, less
+ * where the command is asked to end.
+ */
 export async function tryScripts(
   statuses: readonly ProbeStatus[],
   wanted: readonly string[],
   chosen: boolean,
 ): Promise<ProbeStatus[]> {
   const scripts = new BpftraceBackend(wanted, { onChange: () => {}, onProblem: () => {} });
+  const stop = (): void => void scripts.stop();
+  askedToEnd.addEventListener('abort', stop);
   try {
-    await scripts.start();
+    if (!askedToEnd.aborted) await scripts.start();
     return withScripts(statuses, scripts.statuses(), chosen);
   } finally {
+    askedToEnd.removeEventListener('abort', stop);
     await scripts.stop();
   }
 }

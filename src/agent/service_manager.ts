@@ -4,6 +4,7 @@
 
 import type { Logger } from 'pino';
 import { loadAddon } from '../capture/addon.ts';
+import { patiently } from '../capture/passing.ts';
 
 /** Sends one message; throws where it cannot. */
 type Send = (socket: string, message: string) => void;
@@ -21,7 +22,7 @@ export class ServiceManager {
   constructor(
     log: Logger,
     env: NodeJS.ProcessEnv = process.env,
-    send: Send = (socket, message) => loadAddon().notifyService(socket, message),
+    send: Send = (socket, message) => patiently(() => loadAddon().notifyService(socket, message)),
   ) {
     this.#log = log;
     this.#send = send;

@@ -7,6 +7,7 @@ import type { Bucket, ScriptOutput } from '../capture/bpftrace/output.ts';
 import { type ScriptOptions, startScript } from '../capture/bpftrace/runner.ts';
 import { colorsFor } from './colors.ts';
 import type { TraceOptions } from './options.ts';
+import { print } from './output.ts';
 import {
   renderTrace,
   renderTraceFailure,
@@ -15,45 +16,49 @@ import {
   type TraceResult,
   type TraceValue,
 } from './render_trace.ts';
+import { askedToEnd, endAtHangUp } from './signals.ts';
 
 /** Detaching a dozen programs and printing thousands of rows takes a busy machine seconds. */
 const STOP_MS_MAX = 20_000;
+const UNBEGUN_MS_MAX = 1000;
 
 /** Resolves to the exit code: 1 when the script could not run. SIGINT ends it early. */
 export async function traceOnce({ script, durationMs, json }: TraceOptions): Promise<number> {
+  endAtHangUp();
   const result = await runTrace({ script, durationMs });
-  if (json) process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-  else if (result.reason === undefined)
-    process.stdout.write(renderTrace(result, colorsFor(process.stdout)));
+  if (json) print(`${JSON.stringify(result, null, 2)}\n`);
+  else if (result.reason === undefined) print(renderTrace(result, colorsFor(process.stdout)));
   else process.stderr.write(renderTraceFailure(script, result.reason, colorsFor(process.stderr)));
   return result.reason === undefined ? 0 : 1;
 }
 
 async function runTrace({ script, durationMs }: Omit<TraceOptions, 'json'>): Promise<TraceResult> {
   const collected = new Collected();
-  const bpftrace = await findBpftrace();
+  const bpftrace = await findBpftrace(process.env, askedToEnd);
   if ('reason' in bpftrace) {
     return { script, version: '', seconds: 0, ...collected.result(), reason: bpftrace.reason };
   }
-  const ending = new AbortController();
-  const end = (): void => ending.abort();
-  process.once('SIGINT', end).once('SIGTERM', end);
+  const timeUp = new AbortController();
+  const ending = AbortSignal.any([askedToEnd, timeUp.signal]);
   let startedMs: number | undefined;
   let timer: NodeJS.Timeout | undefined;
   let seconds = 0;
-  ending.signal.addEventListener('abort', () => {
+  ending.addEventListener('abort', () => {
     if (startedMs !== undefined) seconds = (performance.now() - startedMs) / 1000;
   });
   const options: ScriptOptions = {
     bpftrace,
     file: scriptFile(script),
-    signal: ending.signal,
-    stopMsMax: STOP_MS_MAX,
+    signal: ending,
+    // Asked for when the script is to end: what has not begun has nothing to print.
+    get stopMsMax() {
+      return startedMs === undefined ? UNBEGUN_MS_MAX : STOP_MS_MAX;
+    },
     onOutput: (output) => {
       // Every script says so once all of its programs are attached: from then on it measures.
       if (output.type === 'printf' && startedMs === undefined) {
         startedMs = performance.now();
-        timer = setTimeout(end, durationMs);
+        timer = setTimeout(() => timeUp.abort(), durationMs);
       }
       collected.add(output);
     },
@@ -65,7 +70,6 @@ async function runTrace({ script, durationMs }: Omit<TraceOptions, 'json'>): Pro
   clearTimeout(timer);
   const reason =
     ended.reason ?? (startedMs === undefined ? 'it was stopped before it had begun' : undefined);
-  process.off('SIGINT', end).off('SIGTERM', end);
   return {
     script,
     version: bpftrace.version,

@@ -4,6 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { TOO_MANY_FILES } from './too_many_files.ts';
 
 /** Thrown by every call below that the kernel or libbpf refuses. */
 export interface BpfError extends Error {
@@ -196,6 +197,8 @@ function loadFrom(packageRoot: string): Addon {
     return load(packageRoot);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.trim() : String(cause);
+    if (reason.includes('Too many open files'))
+      throw Object.assign(new Error(TOO_MANY_FILES.EMFILE, { cause }), { code: 'EMFILE' });
     const remedy = reason.includes('cannot open shared object file')
       ? 'Install the library that is named there; on Debian `apt-get install libbpf1`.'
       : `In ${packageRoot} run \`npm run build\`; it needs g++, make, python3 and libbpf-dev.`;

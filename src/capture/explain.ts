@@ -4,6 +4,7 @@
 import type { BpfError } from './addon.ts';
 import { allows, type Permissions, perfEventsNeedAdmin, permissions } from './capabilities.ts';
 import { casts, type Rung } from './hooks.ts';
+import { TOO_MANY_FILES } from './too_many_files.ts';
 
 const NO_STATISTICS =
   'EPERM: to turn on BPF statistics takes CAP_SYS_ADMIN; add it, or leave bpf_stats off';
@@ -62,7 +63,7 @@ export function explainObject(error: BpfError, permitted: Permissions = permissi
     case 'LIBBPF_ERRNO__FORMAT':
       return `the BPF object is damaged (${error.message}); run \`npm run build\` or reinstall rxscope`;
     default:
-      return `${error.code}: ${error.message}${verifierWords(error)}`;
+      return TOO_MANY_FILES[error.code] ?? `${error.code}: ${error.message}${verifierWords(error)}`;
   }
 }
 

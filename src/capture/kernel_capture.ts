@@ -10,6 +10,7 @@ import type { Histogram } from '../stages/histogram.ts';
 import type { Addon, BpfObject, EventReader, StructLayout } from './addon.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';
+import { patiently } from './passing.ts';
 import { isPreemptRt } from './preempt_rt.ts';
 import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
@@ -292,15 +293,14 @@ export class KernelCapture {
     const object = this.#object;
     const decode = recordDecoder((struct) => object.layout(struct));
     const ringBytes = this.#pagesPerCpu * 4096;
-    this.#reader = this.#object.openEvents(
-      'events',
-      {
-        pagesPerCpu: this.#pagesPerCpu,
-        // Outliers are rare and wanted at once; a stream is cheaper in gulps.
-        wakeupBytes: this.#exact ? ringBytes >> 2 : 0,
-        batchBytesMax: 1 << 18,
-      },
-      (frames) => decode(frames, sink),
+    const options = {
+      pagesPerCpu: this.#pagesPerCpu,
+      // Outliers are rare and wanted at once; a stream is cheaper in gulps.
+      wakeupBytes: this.#exact ? ringBytes >> 2 : 0,
+      batchBytesMax: 1 << 18,
+    };
+    this.#reader = patiently(() =>
+      object.openEvents('events', options, (frames) => decode(frames, sink)),
     );
   }
 

@@ -5,6 +5,7 @@
 import type { BpfError, BpfObject } from './addon.ts';
 import { explainObject, explainRung, isBpfError } from './explain.ts';
 import type { Attach, Hook, Rung } from './hooks.ts';
+import { isPassing, Patience } from './passing.ts';
 
 /** Where a hook stands, and why not higher. */
 export interface HookState {
@@ -31,6 +32,12 @@ export interface Preparation {
   fill(object: BpfObject): void;
 }
 
+/** A refusal that holds: what passes was tried again. */
+interface Refusal {
+  readonly error: BpfError;
+  readonly tries: number;
+}
+
 /**
  * Loads and attaches one program for each wanted hook. Refusals of the kernel never throw; errors
  * of `open` and `fill` do.
@@ -39,8 +46,8 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
   const at = new Map(hooks.map((hook) => [hook.name, 0]));
   const refusals = new Map<string, string[]>(hooks.map((hook) => [hook.name, []]));
   const rungOf = (hook: Hook): Rung | undefined => hook.rungs[at.get(hook.name) ?? 0];
-  const refuse = (hook: Hook, rung: Rung, error: BpfError): void => {
-    refusals.get(hook.name)?.push(explainRung(rung, error));
+  const refuse = (hook: Hook, rung: Rung, { error, tries }: Refusal): void => {
+    refusals.get(hook.name)?.push(explainRung(rung, error) + afterTries(tries));
     at.set(hook.name, (at.get(hook.name) ?? 0) + 1);
   };
   const states = (): HookState[] =>
@@ -52,22 +59,43 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
         : { hook: hook.name, rung, refusals: why };
     });
 
+  const patience = new Patience();
+  /** The object where it took everything, else why it did not: tried again where that may pass. */
+  const attempt = (
+    filling: Preparation['fill'],
+    wanted: ReadonlyMap<string, Hook>,
+  ): { readonly object: BpfObject } | Refusal => {
+    const { result, tries } = patience.spend(
+      () => {
+        const object = open();
+        const error = tryAll(object, filling, wanted);
+        if (error === undefined) return { object };
+        object.close();
+        return { error };
+      },
+      (tried) => 'error' in tried && isPassing(tried.error),
+    );
+    return 'error' in result ? { error: result.error, tries } : result;
+  };
+
   /** A way into functions that is not permitted (EPERM) is so for every function: asked once. */
-  const forbidden = new Map<Attach, BpfError>();
-  const tryAlone = (hook: Hook, rung: Rung): BpfError | undefined => {
+  const forbidden = new Map<Attach, Refusal>();
+  const tryAlone = (hook: Hook, rung: Rung): Refusal | undefined => {
     const known = forbidden.get(rung.attach);
     if (known !== undefined) return known;
-    const object = open();
-    const refused = tryAll(object, () => {}, new Map([[rung.program, hook]]));
-    object.close();
-    if (refused?.code === 'EPERM' && isFunction(rung)) forbidden.set(rung.attach, refused);
-    return refused;
+    const tried = attempt(() => {}, new Map([[rung.program, hook]]));
+    if ('object' in tried) {
+      tried.object.close();
+      return undefined;
+    }
+    if (tried.error.code === 'EPERM' && isFunction(rung)) forbidden.set(rung.attach, tried);
+    return tried;
   };
   /** From its present rung down, as long as it is one of `these`, to the first that is accepted. */
   const settle = (hook: Hook, these: (rung: Rung) => boolean): void => {
     for (let rung = rungOf(hook); rung !== undefined && these(rung); rung = rungOf(hook)) {
       const refused = tryAlone(hook, rung);
-      if (refused === undefined) return;
+      if (refused === undefined || ofThisProcess(refused.error)) return;
       refuse(hook, rung, refused);
     }
   };
@@ -84,21 +112,29 @@ export function climb({ open, fill }: Preparation, hooks: readonly Hook[]): Clim
       const rung = rungOf(hook);
       if (rung !== undefined) wanted.set(rung.program, hook);
     }
-    const object = open();
-    const refused = tryAll(object, fill, wanted);
-    if (refused === undefined) return { object, states: states() };
-    object.close();
-    const hook = refused.program === undefined ? undefined : wanted.get(refused.program);
+    const tried = attempt(fill, wanted);
+    if ('object' in tried) return { object: tried.object, states: states() };
+    const { error } = tried;
+    const hook = error.program === undefined ? undefined : wanted.get(error.program);
     const rung = hook && rungOf(hook);
-    if (hook !== undefined && rung !== undefined) {
-      refuse(hook, rung, refused);
+    if (hook !== undefined && rung !== undefined && !ofThisProcess(error)) {
+      refuse(hook, rung, tried);
       settle(hook, () => true);
       continue;
     }
     // Not about one program: no rung of any hook would fare better.
     const none = hooks.map(({ name }) => ({ hook: name, refusals: refusals.get(name) ?? [] }));
-    return { states: none, failure: explainObject(refused) };
+    return { states: none, failure: explainObject(error) + afterTries(tried.tries) };
   }
+}
+
+function afterTries(tries: number): string {
+  return tries > 1 ? `, after ${tries} tries` : '';
+}
+
+/** No descriptor is left: each program would be refused, whatever it does. */
+function ofThisProcess({ code }: BpfError): boolean {
+  return code === 'EMFILE' || code === 'ENFILE';
 }
 
 function isFunction({ attach }: Rung): boolean {

@@ -2,6 +2,7 @@
 // A value of its own so that tests can run commands in their own process.
 
 import { type Colors, colorsFor } from '../agent/colors.ts';
+import { print } from '../agent/output.ts';
 
 export interface CliIo {
   out(text: string): void;
@@ -12,7 +13,7 @@ export interface CliIo {
 
 export function processIo(): CliIo {
   return {
-    out: (text) => process.stdout.write(text),
+    out: print,
     err: (text) => process.stderr.write(text),
     outColors: colorsFor(process.stdout),
     errColors: colorsFor(process.stderr),

@@ -2,6 +2,7 @@
 // Exit codes: 0 done, 1 a failure at run time, 2 a command line or configuration to be corrected.
 
 import { Command, CommanderError } from 'commander';
+import { failure } from '../agent/failure.ts';
 import { VERSION } from '../agent/version.ts';
 import { ConfigError } from '../config/problem.ts';
 import { didYouMean } from '../config/suggest.ts';
@@ -124,10 +125,4 @@ function exitCodeOf(error: unknown, io: CliIo): number {
   }
   io.err(`${red(`rxscope: ${failure(error)}`)}\n`);
   return 1;
-}
-
-/** Refusals of the system carry a code and explain themselves; anything else is a bug of ours. */
-function failure(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return 'code' in error ? error.message : (error.stack ?? error.message);
 }

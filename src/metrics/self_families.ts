@@ -40,6 +40,7 @@ export interface SelfInput {
   readonly reading: Reading | undefined;
   readonly collectors: readonly CollectorRun[];
   readonly reloadSucceeded: boolean;
+  readonly lostLogLines: number;
   /** Of the certificate that is shown to clients, in seconds since 1970; present with TLS. */
   readonly certificateExpiresAt?: number | undefined;
   readonly build: {
@@ -115,6 +116,12 @@ export function selfFamilies(input: SelfInput): Family[] {
       name: 'rxscope_config_last_reload_successful',
       help: 'Whether the last reload of the configuration (SIGHUP) was accepted.',
       samples: [{ labels: {}, value: input.reloadSucceeded ? 1 : 0 }],
+    },
+    {
+      type: 'counter',
+      name: 'rxscope_log_lines_lost_total',
+      help: 'Lines of the log that could not be written: its disk is full, its reader gone or not reading.',
+      samples: [{ labels: {}, value: input.lostLogLines }],
     },
     {
       type: 'gauge',

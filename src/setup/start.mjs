@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT, setup } from './setup.mjs';
 
+// Else Node opens its debugger at this signal, for every user of the host.
+process.on('SIGUSR1', () => {});
 await setup({ tests: false });
 
 const main = join(ROOT, 'dist/cli/main.js');

@@ -7,7 +7,7 @@ import { ServiceManager } from '../../src/agent/service_manager.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
 
 const SOCKET = '/run/systemd/notify';
-const log = createLog({ ...effectiveConfig().log, level: 'fatal' });
+const log = createLog({ ...effectiveConfig().log, level: 'fatal' }, process.stderr);
 const warn = vi.spyOn(log, 'warn');
 
 beforeEach(() => {

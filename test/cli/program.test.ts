@@ -228,6 +228,14 @@ describe('the built executable', () => {
   const rxscope = (argv: readonly string[], env: Record<string, string> = {}) =>
     execa(process.execPath, [main, ...argv], { reject: false, env, stripFinalNewline: false });
 
+  const bash = (line: string) =>
+    execa({
+      reject: false,
+      shell: '/bin/bash',
+      stripFinalNewline: false,
+      stdin: 'ignore',
+    })`${line}`;
+
   test('is there: npm test builds it first', () => {
     expect(existsSync(main)).toBe(true);
   });
@@ -271,6 +279,57 @@ describe('the built executable', () => {
     expect(await firstLine({ FORCE_COLOR: '1' })).toBe(green);
     expect(await firstLine({ FORCE_COLOR: '1', NO_COLOR: '1' })).toBe(`${file}: ok`);
   });
+
+  test.each([
+    ['--help'],
+    ['--version'],
+    ['rules'],
+    ['trace'],
+    ['check-config', '/dev/null'],
+    ['run', '--help'],
+  ])('%s %s into a full disk ends with 1 and one sentence', async (...argv) => {
+    const { exitCode, stderr } = await bash(
+      `${process.execPath} ${main} ${argv.join(' ')} >/dev/full`,
+    );
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr: 'rxscope: cannot write to standard output: ENOSPC, no space is left on the device\n',
+    });
+  });
+
+  test('a disk that fills in the middle is a failure, too', async () => {
+    const { exitCode, stderr } = await bash(
+      `ulimit -f 1; ${process.execPath} ${main} rules > ${join(dir, 'cut.md')}`,
+    );
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 1,
+      stderr:
+        'rxscope: cannot write to standard output: EFBIG, the file would be larger than is allowed\n',
+    });
+  });
+
+  test('an error that nobody can be told of is no second one', async () => {
+    expect((await bash(`${process.execPath} ${main} nonsense 2>/dev/full`)).exitCode).toBe(2);
+    expect((await bash(`${process.execPath} ${main} rules >/dev/full 2>/dev/full`)).exitCode).toBe(
+      1,
+    );
+  });
+
+  test.each([40, 90])(
+    'with %d descriptors it says in one sentence what it lacks',
+    async (limit) => {
+      for (const command of ['run', 'record', 'probes']) {
+        const { exitCode, stderr, stdout } = await bash(
+          `ulimit -n ${limit}; exec ${process.execPath} ${main} ${command}`,
+        );
+        expect({ exitCode, stdout, stderr }).toEqual({
+          exitCode: 1,
+          stdout: '',
+          stderr: expect.stringMatching(/^rxscope: EMFILE: .* `ulimit -n 1024` .*\n$/),
+        });
+      }
+    },
+  );
 
   test('does not mind a reader that has seen enough', async () => {
     const { exitCode, stderr } = await execa({

@@ -31,6 +31,7 @@ function input(changes: Partial<SelfInput> = {}): SelfInput {
     reading: undefined,
     collectors: [],
     reloadSucceeded: true,
+    lostLogLines: 0,
     build: BUILD,
     ...changes,
   };
@@ -51,6 +52,7 @@ test('the names and types are those that dashboards build on', () => {
     ['gauge', 'rxscope_collector_success'],
     ['gauge', 'rxscope_collector_duration_seconds'],
     ['gauge', 'rxscope_config_last_reload_successful'],
+    ['counter', 'rxscope_log_lines_lost_total'],
     ['gauge', 'rxscope_build_info'],
   ]);
 });

@@ -134,6 +134,7 @@ export class WholeAgent {
       reading,
       collectors: collectors.runs,
       reloadSucceeded: true,
+      lostLogLines: 0,
       build: { version: '', revision: '', kernel: '', nodeversion: '' },
     });
     return { families: [...packet, ...drops, ...families, ...self, ...process], foldedCpus };

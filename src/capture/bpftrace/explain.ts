@@ -95,6 +95,13 @@ export function explainBpftrace(stderr: string, surroundings: Surroundings): str
   return words === '' ? 'bpftrace ended without saying why' : `bpftrace says: ${words}`;
 }
 
+/** Whether what it complains of may be over a moment later; see passing.ts for libbpf's. */
+export function isPassing(stderr: string): boolean {
+  return /\bE(?:AGAIN|INTR|BUSY|NOMEM)\b|Resource temporarily unavailable|Interrupted system call|Device or resource busy|Cannot allocate memory|std::bad_alloc/.test(
+    relevant(stderr),
+  );
+}
+
 /** Without what is said on every start and means nothing: see RLIMIT_MEMLOCK in bpf(2). */
 export function relevant(stderr: string): string {
   return stderr

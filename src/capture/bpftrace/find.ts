@@ -4,6 +4,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
+import { childEnvironment } from './child_environment.ts';
 
 export interface Bpftrace {
   readonly path: string;
@@ -21,9 +22,10 @@ const OLDEST = '0.17';
 /** It only prints a line; a busy machine takes a second. */
 const VERSION_MS_MAX = 10_000;
 
-/** Looks along PATH. Never throws. */
+/** Looks along PATH. Never throws; `ending` cuts it short. */
 export async function findBpftrace(
   env: NodeJS.ProcessEnv = process.env,
+  ending?: AbortSignal,
 ): Promise<Bpftrace | NoBpftrace> {
   const path = findProgram('bpftrace', env);
   if (path === undefined) {
@@ -33,9 +35,10 @@ export async function findBpftrace(
     };
   }
   const { stdout, shortMessage, failed } = await execa(path, ['--version'], {
-    env,
+    env: childEnvironment(env),
     extendEnv: false,
     reject: false,
+    ...(ending === undefined ? {} : { cancelSignal: ending }),
     stdin: 'ignore',
     timeout: VERSION_MS_MAX,
     maxBuffer: 4096,

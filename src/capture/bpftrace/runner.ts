@@ -4,9 +4,9 @@
 // The script lives in a process group of its own, so that a Ctrl-C meant for the agent does not end
 // it first, and the kernel kills it when the agent dies, however the agent dies (pdeathsig).
 
-import { existsSync } from 'node:fs';
 import { execa } from 'execa';
-import { explainBpftrace, relevant } from './explain.ts';
+import { childEnvironment } from './child_environment.ts';
+import { explainBpftrace, isPassing, relevant } from './explain.ts';
 import { type Bpftrace, findProgram, tracefsMounted } from './find.ts';
 import { KeptText, LineSplitter } from './lines.ts';
 import { parseOutput, type ScriptOutput, ScriptOutputError } from './output.ts';
@@ -31,6 +31,8 @@ export interface ScriptOptions {
 export interface ScriptEnd {
   /** Undefined when it ended as it should: by itself without an error, or because of `stop`. */
   readonly reason?: string;
+  /** The reason may be over a moment later. */
+  readonly passing?: true;
   /** What it wrote there, the first 16 KiB, less what it always says. */
   readonly stderr: string;
 }
@@ -55,7 +57,8 @@ const AGAIN_MS = 200;
 export function startScript(options: ScriptOptions): RunningScript {
   const [program, args] = commandOf(options);
   const child = execa(program, args, {
-    env: typesOfTheKernel(),
+    env: childEnvironment(),
+    extendEnv: false,
     stdin: options.source === undefined ? 'ignore' : 'pipe',
     ...(options.source === undefined ? {} : { input: options.source }),
     stdout: 'pipe',
@@ -85,7 +88,11 @@ export function startScript(options: ScriptOptions): RunningScript {
     if (isTerminated) return { reason: `bpftrace was ended by ${signal}`, stderr };
     if (exitCode === undefined)
       return { reason: `bpftrace cannot be run: ${shortMessage}`, stderr };
-    return { reason: explainBpftrace(stderr, { tracefs: tracefsMounted() }), stderr };
+    return {
+      reason: explainBpftrace(stderr, { tracefs: tracefsMounted() }),
+      ...(isPassing(stderr) ? { passing: true } : {}),
+      stderr,
+    };
   });
   const stop = (): Promise<ScriptEnd> => {
     if (!stopping) {
@@ -116,12 +123,6 @@ function commandOf({ bpftrace, file, source, args = [] }: ScriptOptions): [strin
   return setpriv === undefined
     ? [bpftrace.path, words]
     : [setpriv, ['--pdeathsig', 'KILL', '--', bpftrace.path, ...words]];
-}
-
-/** Before Linux 5.11, bpftrace 0.17 does not find the kernel's types by itself. */
-function typesOfTheKernel(): NodeJS.ProcessEnv {
-  const btf = '/sys/kernel/btf/vmlinux';
-  return process.env.BPFTRACE_BTF === undefined && existsSync(btf) ? { BPFTRACE_BTF: btf } : {};
 }
 
 function handOver(line: string, { onOutput, onProblem }: ScriptOptions): void {

@@ -1,9 +1,9 @@
 // Keeps one probe's script running: started, read, started again when it dies, given up when that
 // does not help. Knows processes and time, not what the maps mean.
 //
-// Policy: a script that never stood is not tried again, for its reason stays. One that did is
-// started again up to five times, after 1, 2, 4, 8 and 16 seconds; after ten minutes of standing
-// the count begins anew.
+// Policy: a script that never stood is not tried again, for its reason stays, but where that may pass:
+// then it is tried three times. One that did stand is started again up to five times, after 1, 2, 4, 8
+// and 16 seconds; after ten minutes of standing the count begins anew.
 
 import { adapt, printOnSignal } from './adapt.ts';
 import type { Bpftrace } from './find.ts';
@@ -30,6 +30,8 @@ export interface SupervisorOptions {
   onProblem(problem: string): void;
 }
 
+const STARTS_MAX = 3;
+const START_AGAIN_MS = 250;
 const RESTARTS_MAX = 5;
 const RESTART_MS = 1000;
 const FORGIVEN_MS = 600_000;
@@ -48,6 +50,7 @@ export class Supervisor {
   #attach: ScriptAttach = 'tracepoint';
   #script: RunningScript | undefined;
   #stood = false;
+  #starts = 1;
   #restarts = 0;
   #upSinceMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -142,11 +145,17 @@ export class Supervisor {
     this.#onLastMap?.(false);
     if (this.#stopped) return;
     if (!this.#stood && this.#adapt(end)) return;
+    if (!this.#stood && end.passing === true && this.#starts < STARTS_MAX) {
+      this.#starts++;
+      this.#timer = setTimeout(() => this.start(), START_AGAIN_MS);
+      return;
+    }
     const reason = end.reason ?? 'bpftrace ended by itself';
     const wasUp = this.#state.phase === 'up';
     if (wasUp && performance.now() - this.#upSinceMs > FORGIVEN_MS) this.#restarts = 0;
     if (!this.#stood) {
-      this.#change({ phase: 'down', reason });
+      const tries = this.#starts > 1 ? `, after ${this.#starts} tries` : '';
+      this.#change({ phase: 'down', reason: reason + tries });
     } else if (this.#restarts >= RESTARTS_MAX) {
       const given = `${reason}; given up after ${RESTARTS_MAX} restarts`;
       this.#change({ phase: 'down', reason: given });
