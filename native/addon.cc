@@ -127,7 +127,7 @@ Napi::Value Ethtool(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   try {
     const Arguments arguments(info, "ethtool", "ethtool");
-    const std::string device = arguments.Text(0, "device");
+    const std::string device = arguments.TextOrBytes(0, "device");
     const std::span<uint8_t> buffer = arguments.Bytes(1, "buffer");
     if (buffer.size() > kEthtoolBytesMax)
       throw Failure("ethtool", EINVAL, "ask " + device + " by ethtool",

@@ -22,6 +22,14 @@ std::string Arguments::Text(size_t index, const char* name) const {
   return text;
 }
 
+std::string Arguments::TextOrBytes(size_t index, const char* name) const {
+  if (!info_[index].IsTypedArray()) return Text(index, name);
+  const std::span<uint8_t> bytes = Bytes(index, name);
+  std::string text(bytes.begin(), bytes.end());
+  if (text.find('\0') != std::string::npos) Refuse(name, "bytes without a NUL");
+  return text;
+}
+
 bool Arguments::Flag(size_t index, const char* name) const {
   if (!info_[index].IsBoolean()) Refuse(name, "a boolean");
   return info_[index].As<Napi::Boolean>().Value();

@@ -18,6 +18,8 @@ class Arguments {
   Arguments(const Napi::CallbackInfo& info, std::string operation, std::string call);
 
   std::string Text(size_t index, const char* name) const;
+  // A string, or a Uint8Array for text that need not be UTF-8.
+  std::string TextOrBytes(size_t index, const char* name) const;
   bool Flag(size_t index, const char* name) const;
   // A whole number from 0 to `max`.
   uint64_t Count(size_t index, const char* name, uint64_t max) const;

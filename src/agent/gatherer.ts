@@ -1,7 +1,7 @@
 // One gather: reads the kernel's counters and the host's, gives names to numbers, and puts the snapshot
 // together that every encoder reads. Attaches nothing; agent.ts does.
 
-import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import type { Logger } from 'pino';
 import { loadAddon } from '../capture/addon.ts';
 import type { BpftraceBackend } from '../capture/bpftrace/backend.ts';
@@ -72,14 +72,10 @@ export class Gatherer {
 
   /** Reads names, and decides on the cpu label. To be called when everything is attached. */
   start(cpus: number): void {
-    try {
-      this.#names.read();
-    } catch (error) {
-      this.#log.error({ err: error }, 'cannot read the network devices from /sys and /proc');
-    }
-    this.#chooseCpuLabel(cpus);
     // The first time takes longest: the facts of all devices.
     this.#host.gather(this.#collectors);
+    this.#useNames();
+    this.#chooseCpuLabel(cpus);
     // Without reasons, functions stand for them, whose names take 0.1 s to read.
     if (cpus > 0 && this.#countsDrops() && !this.#dropReasons().known) this.#symbols.read();
   }
@@ -102,9 +98,10 @@ export class Gatherer {
       ? undefined
       : collectors.run('kernel', () => readKernel(capture, this.#cpus.length > 0));
     const scripts = await this.#readScripts(sources, collectors);
-    collectors.run('devices', () => this.#refreshDevices(capture, reading));
-    collectors.run('interrupts', () => this.#names.refreshInterrupts(irqsOf(reading, scripts)));
+    // After the counters: a device that had packets and is not there now is gone.
     const host = this.#host.gather(collectors);
+    this.#useNames();
+    collectors.run('removed_devices', () => this.#forgetDevices(capture, reading));
     this.#shownCpus.add(host.cpus, host.softirqs.get('NET_RX'));
     const ofHost = hostFamilies(host, this.#shownCpus);
     const families = [
@@ -126,7 +123,8 @@ export class Gatherer {
       build: {
         version: VERSION,
         revision: REVISION,
-        kernel: kernelRelease(),
+        // By a system call: /proc may hide its file.
+        kernel: release(),
         nodeversion: globalThis.process.version,
       },
       ...(programs === undefined ? {} : { programs, programShare: this.#share.since(programs) }),
@@ -263,13 +261,16 @@ export class Gatherer {
     this.#cpus = wanted ? Array.from({ length: count }, (_, cpu) => cpu) : [];
   }
 
-  /**
-   * Asked after the counters were read: a device that had packets and is not listed is gone, and
-   * its slots are freed for others.
-   */
-  #refreshDevices(capture: KernelCapture | undefined, reading: Reading | undefined): void {
+  #useNames(): void {
+    const { devices, owners } = this.#host.devices;
+    this.#names.use(devices, owners);
+  }
+
+  /** The slots of devices that are gone are freed for others. */
+  #forgetDevices(capture: KernelCapture | undefined, reading: Reading | undefined): void {
+    if (!this.#host.devices.fresh) return;
     const seen = (reading?.received ?? []).map(({ device }) => device);
-    capture?.forgetDevices(this.#names.refreshDevices(seen));
+    capture?.forgetDevices(this.#names.gone(seen));
   }
 }
 
@@ -281,19 +282,8 @@ function readKernel(capture: KernelCapture | undefined, perCpu: boolean): Readin
   return reading;
 }
 
-function irqsOf(reading: Reading | undefined, scripts: ScriptReadings | undefined): IrqKey[] {
-  const ofScripts = [...(scripts?.values() ?? [])].flatMap(({ latencies }) => latencies);
-  return [...(reading?.latencies ?? []), ...ofScripts].flatMap(({ irq }) =>
-    irq === undefined ? [] : [irq],
-  );
-}
-
 export function budgets(config: Config): Record<string, number> {
   return Object.fromEntries(
     Object.entries(config.probes).map(([id, { budget_ns }]) => [id, budget_ns]),
   );
-}
-
-function kernelRelease(): string {
-  return readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
 }

@@ -4,19 +4,13 @@
 
 import type { Addon } from '../capture/addon.ts';
 import { type CpuSeconds, readCpuTimes } from '../host/cpu_times.ts';
+import { nameBytes } from '../host/device_names.ts';
 import { hardwareOf } from '../host/devices.ts';
 import { deviceSettings, type EthtoolCall } from '../host/ethtool.ts';
-import {
-  type InterruptTable,
-  type IrqOwner,
-  interruptOwners,
-  readInterrupts,
-  sameInterrupts,
-} from '../host/interrupts.ts';
 import { type Link, linkRequest, parseLinks } from '../host/links.ts';
 import { readProtocolCounters } from '../host/protocol_counters.ts';
 import { ReceiveDrops } from '../host/receive_statistics.ts';
-import { HOST_ROOTS, type Roots } from '../host/roots.ts';
+import { HOST_ROOTS } from '../host/roots.ts';
 import { readSoftirqs } from '../host/softirqs.ts';
 import { lackingInSoftnet, readSoftnet } from '../host/softnet.ts';
 import { type NetworkSettings, readDeviceSteering, readNetworkSettings } from '../host/steering.ts';
@@ -29,12 +23,11 @@ import {
   type SoftnetCount,
 } from '../metrics/host_families.ts';
 import type { Collectors } from './collectors.ts';
+import { type DeviceSources, HostDevices } from './host_devices.ts';
 import { CpuCounts, InterruptTotals, Risen, RisenBy, RisenLinks } from './rising.ts';
 
 /** Where the host is read from; tests put another machine in its place. */
-export interface HostSources {
-  readonly roots: Roots;
-  links(): Link[];
+export interface HostSources extends DeviceSources {
   readonly ethtool: EthtoolCall;
 }
 
@@ -50,7 +43,7 @@ export function hostSources(addon: () => Addon): HostSources {
   return {
     roots: HOST_ROOTS,
     links: () => parseLinks(addon().routeDump(linkRequest())),
-    ethtool: (device, buffer) => addon().ethtool(device, buffer),
+    ethtool: (device, buffer) => addon().ethtool(nameBytes(device), buffer),
   };
 }
 
@@ -69,11 +62,9 @@ export class HostCounters {
   readonly #switches = new Risen();
   #contextSwitches: number | undefined;
   readonly #interrupts = new InterruptTotals();
-  #table: InterruptTable | undefined;
-  #owners: ReadonlyMap<number, IrqOwner> = new Map();
+  readonly #devices: HostDevices;
   readonly #risenLinks = new RisenLinks();
   #links: readonly Link[] = [];
-  #devicesKey = '';
   readonly #receiveDrops: ReceiveDrops;
   #driverDrops = new Map<string, Map<string, Risen>>();
   readonly #facts = new Map<string, { readonly facts: DeviceFacts; readonly readMs: number }>();
@@ -82,6 +73,7 @@ export class HostCounters {
 
   constructor(sources: HostSources) {
     this.#sources = sources;
+    this.#devices = new HostDevices(sources);
     this.#receiveDrops = new ReceiveDrops(sources.ethtool);
   }
 
@@ -91,11 +83,17 @@ export class HostCounters {
     collectors.run('softnet', () => this.#readSoftnet());
     collectors.run('softirqs', () => this.#readSoftirqs());
     collectors.run('links', () => this.#readLinks());
+    collectors.run('devices', () => this.#checkSysfs());
     collectors.run('interrupt_counts', () => this.#readInterrupts());
     collectors.run('driver_statistics', () => this.#readDriverDrops());
     collectors.run('device_facts', () => this.#readFacts(nowMs));
     collectors.run('protocols', () => this.#readProtocols());
     return this.#reading();
+  }
+
+  /** As they were read for the last gather. */
+  get devices(): Pick<HostDevices, 'devices' | 'owners' | 'fresh'> {
+    return this.#devices;
   }
 
   #reading(): HostReading {
@@ -163,12 +161,9 @@ export class HostCounters {
 
   /** Forgets what belongs to devices that are gone. */
   #readLinks(): void {
-    this.#links = this.#risenLinks.follow(this.#sources.links());
-    const devicesKey = this.#links.map(({ ifindex, name }) => `${ifindex} ${name}`).join('\n');
-    if (devicesKey === this.#devicesKey) return;
-    this.#devicesKey = devicesKey;
-    // A name may stand for another device now.
-    this.#table = undefined;
+    const changed = this.#devices.readLinks();
+    this.#links = this.#risenLinks.follow(this.#devices.links);
+    if (!changed) return;
     const names = new Set(this.#links.map(({ name }) => name));
     for (const device of this.#facts.keys()) if (!names.has(device)) this.#facts.delete(device);
     for (const device of this.#driverDrops.keys()) {
@@ -177,14 +172,20 @@ export class HostCounters {
     this.#receiveDrops.keepOnly(names);
   }
 
-  #readInterrupts(): void {
-    const table = readInterrupts(this.#sources.roots);
-    for (const cpu of table.cpus) this.#cpus.add(cpu);
-    if (this.#table === undefined || !sameInterrupts(this.#table, table)) {
-      this.#owners = interruptOwners(table, this.#sources.roots);
+  /** What was read of another namespace's devices is forgotten. */
+  #checkSysfs(): void {
+    const before = this.#devices.sysfsElsewhere;
+    try {
+      this.#devices.checkSysfs();
+    } finally {
+      if (this.#devices.sysfsElsewhere !== before) this.#facts.clear();
     }
-    this.#table = table;
-    this.#interrupts.update(table, this.#owners);
+  }
+
+  #readInterrupts(): void {
+    const table = this.#devices.readInterrupts();
+    for (const cpu of table.cpus) this.#cpus.add(cpu);
+    this.#interrupts.update(table, this.#devices.owners);
   }
 
   /** Those that only rise: the others are gauges and settings. */
@@ -223,12 +224,13 @@ export class HostCounters {
       .filter((link) => age(link) >= FACTS_MS)
       .sort((a, b) => age(b) - age(a));
     const most = this.#facts.size === 0 ? due.length : FACTS_PER_GATHER;
-    for (const { name } of due.slice(0, most)) {
+    for (const link of due.slice(0, most)) {
+      const { name } = link;
       const facts: DeviceFacts = {
         device: name,
-        hardware: hardwareOf(name, roots),
+        hardware: hardwareOf(name, roots, this.#devices.netDevice(link)),
         settings: deviceSettings(ethtool, name),
-        steering: readDeviceSteering(name, roots),
+        steering: this.#devices.sysfsElsewhere ? undefined : readDeviceSteering(name, roots),
       };
       this.#facts.set(name, { facts, readMs: nowMs });
     }

@@ -1,74 +1,34 @@
-// The names behind the kernel's numbers: network devices and the interrupts that are theirs, as
-// they are now. Reads the host when told to; measures nothing.
+// The names behind the kernel's numbers, from what host_devices.ts read. Pure.
 
 import type { ScriptDevice } from '../capture/bpftrace/script_reading.ts';
 import type { DeviceKey, IrqKey } from '../capture/reading.ts';
-import { type Device, listDevices } from '../host/devices.ts';
-import {
-  type InterruptTable,
-  type IrqOwner,
-  interruptOwners,
-  readInterrupts,
-  sameInterrupts,
-} from '../host/interrupts.ts';
-import { HOST_ROOTS, type Roots } from '../host/roots.ts';
+import { deviceName } from '../host/device_names.ts';
+import type { Device } from '../host/devices.ts';
+import type { IrqOwner } from '../host/interrupts.ts';
 
 export const OTHER_NETNS = '(other netns)';
 export const OVERFLOW = '(other)';
-const NO_COUNTS = new Float64Array(0);
 
 export class HostNames {
   #devices: readonly Device[] = [];
+  #byIfindex: ReadonlyMap<number, string> = new Map();
+  #names: ReadonlySet<string> = new Set();
   #interrupts: ReadonlyMap<number, IrqOwner> = new Map();
-  /** The table that `#interrupts` was made from. */
-  #table: InterruptTable = { cpus: [], rows: [], torn: 0 };
-  readonly #unknownIrqs = new Set<number>();
-  readonly #roots: Roots;
 
-  constructor(roots: Roots = HOST_ROOTS) {
-    this.#roots = roots;
-  }
-
-  /** Throws when /sys or /proc cannot be read. */
-  read(): void {
-    this.#devices = listDevices(this.#roots.sys);
-    this.#learn(readInterrupts(this.#roots));
-  }
-
-  /**
-   * Reads the devices again, unless the caller has; of those seen, by ifindex, returns the ones that
-   * are no more.
-   */
-  refreshDevices(
-    seen: readonly DeviceKey[],
-    devices: readonly Device[] = listDevices(this.#roots.sys),
-  ): Set<number> {
-    const there = new Set(devices.map(({ ifindex }) => ifindex));
-    const gone = seen.flatMap((key) => (typeof key === 'number' && !there.has(key) ? [key] : []));
-    const changed = !isSameList(devices, this.#devices);
+  /** Both as they are now. */
+  use(devices: readonly Device[], interrupts: ReadonlyMap<number, IrqOwner>): void {
+    this.#interrupts = interrupts;
+    if (devices === this.#devices) return;
     this.#devices = devices;
-    if (changed) this.#learn(readInterrupts(this.#roots));
-    return new Set(gone);
+    this.#byIfindex = new Map(devices.map(({ ifindex, name }) => [ifindex, name]));
+    this.#names = new Set(devices.map(({ name }) => name));
   }
 
-  /** A table that was read for its counts: costs next to nothing while it lists the same interrupts. */
-  useInterrupts(table: InterruptTable): void {
-    if (!sameInterrupts(table, this.#table)) this.#learn(table);
-  }
-
-  /** By interrupt number, of network devices only. */
-  get interrupts(): ReadonlyMap<number, IrqOwner> {
-    return this.#interrupts;
-  }
-
-  /** An interrupt that nobody has named yet: its device may just have come up. Asked once each. */
-  refreshInterrupts(seen: readonly IrqKey[]): void {
-    const unknown = seen.flatMap((irq) =>
-      irq === 'overflow' || this.#interrupts.has(irq) || this.#unknownIrqs.has(irq) ? [] : [irq],
+  /** Of the devices that were seen, by ifindex, those that are no more. */
+  gone(seen: readonly DeviceKey[]): Set<number> {
+    return new Set(
+      seen.flatMap((key) => (typeof key === 'number' && !this.#byIfindex.has(key) ? [key] : [])),
     );
-    if (unknown.length === 0) return;
-    this.#learn(readInterrupts(this.#roots));
-    for (const irq of unknown) if (!this.#interrupts.has(irq)) this.#unknownIrqs.add(irq);
   }
 
   /** Labels that can occur: devices that can receive, and those that have interrupts. */
@@ -79,38 +39,22 @@ export class HostNames {
     };
   }
 
-  /** Undefined when the device is gone. */
+  /** Undefined when the device is gone. Where no device has a name, as none could be read, its number. */
   device(key: DeviceKey): string | undefined {
     if (key === 'none') return '';
     if (key === 'other_netns') return OTHER_NETNS;
     if (key === 'overflow') return OVERFLOW;
-    return this.#devices.find(({ ifindex }) => ifindex === key)?.name;
+    return this.#devices.length === 0 ? `ifindex ${key}` : this.#byIfindex.get(key);
   }
 
-  /** The same for bpftrace's scripts, which know devices by name. */
+  /** The same for bpftrace's scripts, which know devices by the bytes of their names. */
   scriptDevice(device: ScriptDevice): string | undefined {
     if (typeof device === 'string') return this.device(device);
-    return this.#devices.find(({ name }) => name === device.name)?.name;
+    const name = deviceName(Buffer.from(device.name, 'latin1'));
+    return this.#devices.length === 0 || this.#names.has(name) ? name : undefined;
   }
 
   irq(key: IrqKey): string {
     return key === 'overflow' ? OVERFLOW : (this.#interrupts.get(key)?.device ?? '');
   }
-
-  #learn(table: InterruptTable): void {
-    this.#interrupts = interruptOwners(table, this.#roots);
-    // Without its counts, which are 2 MB on a machine of 256 CPUs.
-    this.#table = { ...table, rows: table.rows.map((row) => ({ ...row, counts: NO_COUNTS })) };
-    for (const irq of this.#interrupts.keys()) this.#unknownIrqs.delete(irq);
-  }
-}
-
-function isSameList(devices: readonly Device[], others: readonly Device[]): boolean {
-  return (
-    devices.length === others.length &&
-    devices.every(({ name, ifindex, up }, index) => {
-      const other = others[index];
-      return name === other?.name && ifindex === other.ifindex && up === other.up;
-    })
-  );
 }

@@ -5,11 +5,14 @@ import { loadAddon } from '../capture/addon.ts';
 import { readDropReasons } from '../capture/drop_reasons.ts';
 import { PROBE_INDEX, type Reading } from '../capture/reading.ts';
 import { Symbols } from '../capture/symbols.ts';
+import { withoutControls } from '../host/device_names.ts';
 import { reasonLabel } from '../metrics/drop_families.ts';
 import { PROBES } from '../probes/index.ts';
 import { count, quantile } from '../stages/histogram.ts';
 import { captureOptions, explain } from './agent.ts';
 import { colorsFor } from './colors.ts';
+import { hostSources } from './host_counters.ts';
+import { HostDevices } from './host_devices.ts';
 import { HostNames } from './host_names.ts';
 import { type Measurement, measure } from './measure.ts';
 import type { RecordOptions } from './options.ts';
@@ -39,8 +42,7 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     failure = explain(error);
   }
   const statuses = probeStatuses(settings.probes, measurement?.states ?? [], failure);
-  const names = new HostNames();
-  names.read();
+  const names = hostNames();
   const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map((probe) => {
     const status = statuses.find(({ id }) => id === probe.id);
     return {
@@ -60,6 +62,24 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     json ? `${JSON.stringify(result, null, 2)}\n` : renderRecord(result, colorsFor(process.stdout)),
   );
   return statuses.some(({ up }) => up) ? 0 : 1;
+}
+
+/** What cannot be read is told in one sentence each; what was measured does not depend on it. */
+function hostNames(): HostNames {
+  const names = new HostNames();
+  const devices = new HostDevices(hostSources(loadAddon));
+  const read = (what: () => unknown): void => {
+    try {
+      what();
+    } catch (error) {
+      process.stderr.write(`rxscope: ${withoutControls(explain(error))}\n`);
+    }
+  };
+  read(() => devices.readLinks());
+  read(() => devices.checkSysfs());
+  read(() => devices.readInterrupts());
+  names.use(devices.devices, devices.owners);
+  return names;
 }
 
 /** Drops on the receive path of all devices, by reason, the most first. */

@@ -1,5 +1,6 @@
 // Draws what `rxscope record` and `rxscope probes` found as text. Pure: data in, text out.
 
+import { withoutControls } from '../host/device_names.ts';
 import type { ProbeStatus } from '../metrics/self_families.ts';
 import { boundSeconds } from '../stages/bounds.ts';
 import type { Colors } from './colors.ts';
@@ -48,14 +49,16 @@ export function renderRecord(result: RecordResult, colors: Colors): string {
 function renderDrops({ drops }: RecordResult): string {
   const reasons = Object.entries(drops ?? {});
   if (reasons.length === 0) return '';
-  return `dropped on the receive path: ${reasons.map(([why, n]) => `${why} ${n}`).join(', ')}\n`;
+  const counts = reasons.map(([why, n]) => `${withoutControls(why)} ${n}`);
+  return `dropped on the receive path: ${counts.join(', ')}\n`;
 }
 
 function renderProbe(record: ProbeRecord, colors: Colors): string {
   const title = colors.bold(record.id);
-  if (!record.up) return `${title}\n  ${colors.red('not up')}: ${record.reason}\n`;
+  const reason = withoutControls(record.reason);
+  if (!record.up) return `${title}\n  ${colors.red('not up')}: ${reason}\n`;
   const lines = [title];
-  if (record.reason !== '') lines.push(`  ${colors.yellow(record.reason)}`);
+  if (reason !== '') lines.push(`  ${colors.yellow(reason)}`);
   if (record.count === 0) {
     lines.push('  no observation');
   } else {
@@ -84,7 +87,9 @@ function renderProbe(record: ProbeRecord, colors: Colors): string {
 /** One line for each label set; a single one says nothing new. */
 function renderParts(parts: readonly RecordPart[]): string[] {
   if (parts.length < 2) return [];
-  const names = parts.map(({ labels }) => Object.values(labels).join(' ').trim() || '(none)');
+  const names = parts.map(
+    ({ labels }) => withoutControls(Object.values(labels).join(' ').trim()) || '(none)',
+  );
   const width = Math.max(...names.map(({ length }) => length));
   return parts.map(({ count, p50_seconds, p99_seconds }, i) => {
     const quantiles = `p50 ${formatSeconds(p50_seconds)}`.padEnd(14);
@@ -153,13 +158,14 @@ export function renderProbes(statuses: readonly ProbeStatus[], colors: Colors): 
 
 function renderStatus({ id, up, off, reason, programs }: ProbeStatus, colors: Colors): string {
   const state = up ? colors.green('up') : off ? colors.dim('off') : colors.red('not up');
-  const lines = [`${colors.bold(id)}  ${state}${reason === '' ? '' : `: ${reason}`}`];
+  const why = reason === '' ? '' : `: ${withoutControls(reason)}`;
+  const lines = [`${colors.bold(id)}  ${state}${why}`];
   const width = Math.max(0, ...programs.map(({ hook }) => hook.length));
   for (const { hook, attach, target, refusals } of programs) {
-    const stands = attach === undefined ? colors.red('–') : `${attach}/${target}`;
+    const stands = attach === undefined ? colors.red('–') : withoutControls(`${attach}/${target}`);
     lines.push(`  ${hook.padEnd(width)}  ${stands}`);
     for (const refusal of refusals)
-      lines.push(`  ${' '.repeat(width)}  ${colors.dim(`not ${refusal}`)}`);
+      lines.push(`  ${' '.repeat(width)}  ${colors.dim(`not ${withoutControls(refusal)}`)}`);
   }
   return `${lines.join('\n')}\n`;
 }

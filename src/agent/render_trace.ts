@@ -1,6 +1,7 @@
 // Draws what a bpftrace script measured. Pure: data in, text out. A quantile is given as the upper
 // bound of its bucket, never as a value between the bounds.
 
+import { withoutControls } from '../host/device_names.ts';
 import type { Colors } from './colors.ts';
 import { type Bar, drawBars, formatSeconds } from './render.ts';
 
@@ -64,7 +65,7 @@ export function renderTrace(result: TraceResult, colors: Colors): string {
 
 /** How a failure is told: what, and the sentence that says why and what to do. */
 export function renderTraceFailure(script: string, reason: string, colors: Colors): string {
-  return `${colors.red(`rxscope: cannot trace ${script}: ${reason}`)}\n`;
+  return `${colors.red(`rxscope: cannot trace ${script}: ${withoutControls(reason)}`)}\n`;
 }
 
 function renderHistogram(histogram: TraceHistogram, colors: Colors): string {

@@ -5,6 +5,7 @@ import { findBpftrace } from '../capture/bpftrace/find.ts';
 import { scriptFile } from '../capture/bpftrace/names.ts';
 import type { Bucket, ScriptOutput } from '../capture/bpftrace/output.ts';
 import { type ScriptOptions, startScript } from '../capture/bpftrace/runner.ts';
+import { shownBytes } from '../host/device_names.ts';
 import { colorsFor } from './colors.ts';
 import type { TraceOptions } from './options.ts';
 import { print } from './output.ts';
@@ -88,7 +89,8 @@ export class Collected {
   add(output: ScriptOutput): void {
     if (output.type === 'lost_events') this.lost += output.events;
     if (output.type === 'hist') {
-      for (const { key, buckets } of output.rows) {
+      for (const { key: bytes, buckets } of output.rows) {
+        const key = shown(bytes);
         const counted = buckets.map(bucketOf).sort((a, b) => edge(a) - edge(b));
         const count = counted.reduce((sum, one) => sum + one.count, 0);
         this.#histograms.push({ ...named(output.name), key, count, buckets: counted });
@@ -97,7 +99,7 @@ export class Collected {
     if (output.type === 'map') {
       for (const { key, value } of output.rows) {
         if (value !== null && typeof value !== 'object')
-          this.#values.push({ ...named(output.name), key, value });
+          this.#values.push({ ...named(output.name), key: shown(key), value: shownValue(value) });
       }
     }
   }
@@ -111,6 +113,15 @@ export class Collected {
       lost: this.lost,
     };
   }
+}
+
+/** Names of devices and tasks, which others gave them. */
+function shown(latin1: string): string {
+  return shownBytes(Buffer.from(latin1, 'latin1'));
+}
+
+function shownValue(value: number | string | boolean): number | string | boolean {
+  return typeof value === 'string' ? shown(value) : value;
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {

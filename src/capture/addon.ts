@@ -167,11 +167,11 @@ export interface Addon {
    */
   routeDump(request: Uint8Array): Uint8Array;
   /**
-   * One SIOCETHTOOL of a device of this thread's network namespace: `buffer` is a structure of
+   * One SIOCETHTOOL of a device of this thread's network namespace, by its name or the name's bytes: `buffer` is a structure of
    * linux/ethtool.h, of at most 4 MiB, and changed in place where the call succeeds. Returns 0 or the
    * errno. EFAULT where the kernel has more to tell than the buffer holds, which then is unchanged.
    */
-  ethtool(device: string, buffer: Uint8Array): number;
+  ethtool(device: string | Uint8Array, buffer: Uint8Array): number;
   /**
    * Sends one datagram to the socket of a service manager (sd_notify): a path, or an abstract name
    * with `@` before it. Never waits: EAGAIN where the receiver's queue is full.

@@ -100,5 +100,5 @@ function placeOf(action: string, name: string): number {
 
 /** `eth1` is not in `eth10-rx-0`, nor in `eth1é`: a name ends at what drivers put between words. */
 function isOfName(character: string | undefined): boolean {
-  return character !== undefined && !/[-:.,@()[\] ]/.test(character);
+  return character !== undefined && !/[-:.,@ ]/.test(character);
 }

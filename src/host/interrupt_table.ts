@@ -4,6 +4,8 @@
 // Built for a machine of 256 CPUs, where the file is 3 MB that is nearly all spaces: it looks at
 // four bytes a count instead of eleven.
 
+import { shownBytes } from './device_names.ts';
+
 export interface InterruptRow {
   /** A number for an interrupt line; `LOC`, `NMI`, `IPI0` for what the architecture counts. */
   readonly irq: number | string;
@@ -88,7 +90,7 @@ function parseRow(
     counts[found++] = Number(textOf(bytes, from, to));
     at = to;
   }
-  const rest = textOf(bytes, at, end);
+  const rest = shownBytes(bytes.subarray(at, end));
   const whole = found === counts.length && !/^ +\d+( |$)/.test(rest);
   const oneForAll = typeof irq === 'string' && found === 1 && rest.trim() === '';
   // `FIQ:  usb_fiq` of ARM: an interrupt that nobody counts.
@@ -169,5 +171,5 @@ function isDigit(byte: number | undefined): boolean {
 }
 
 function textOf(bytes: Uint8Array, from: number, to: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('utf8');
+  return Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
 }

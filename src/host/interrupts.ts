@@ -5,6 +5,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { nameWithin } from './device_names.ts';
 import { type HardwareDevice, hardwareDevices } from './devices.ts';
 import {
   type Direction,
@@ -50,8 +51,8 @@ export function readInterrupts(roots: Roots = HOST_ROOTS): InterruptTable {
 export function interruptOwners(
   table: InterruptTable,
   roots: Roots = HOST_ROOTS,
+  devices: readonly HardwareDevice[] = hardwareDevices(roots.sys),
 ): ReadonlyMap<number, IrqOwner> {
-  const devices = hardwareDevices(roots.sys);
   const byVector = new Map<number, HardwareDevice[]>();
   for (const device of devices) {
     for (const irq of device.vectors) byVector.set(irq, [...(byVector.get(irq) ?? []), device]);
@@ -130,7 +131,7 @@ function named(action: string, devices: readonly HardwareDevice[]): HardwareDevi
   for (const device of devices) {
     const { name, driver } = device;
     if (name.length <= (longest?.name.length ?? 0)) continue;
-    if (isMadeOf(action, name, driver)) longest = device;
+    if (isMadeOf(action, nameWithin(name), driver)) longest = device;
   }
   return longest;
 }
@@ -157,7 +158,11 @@ const USB = /^\d+-[\d.]+:\d+\.\d+$/;
 
 function meaningFor(action: string, device: HardwareDevice): Meaning {
   const { name, busNames, driver } = device;
-  return meaningOf(action, [name, ...busNames, ...(driver === undefined ? [] : [driver])]);
+  return meaningOf(action, [
+    nameWithin(name),
+    ...busNames,
+    ...(driver === undefined ? [] : [driver]),
+  ]);
 }
 
 /** `eth0` alone is all that a card with one interrupt has; beside `eth0-TxRx-0` it tells of the link. */

@@ -5,6 +5,8 @@
 // Offsets are those of include/uapi/linux/{netlink,rtnetlink,if_link}.h, which the kernel keeps. All
 // numbers are in the host's byte order, which is little-endian wherever rxscope is built.
 
+import { deviceName, shownBytes } from './device_names.ts';
+
 /** The counters of struct rtnl_link_stats64, in the kernel's order and by the kernel's names. */
 export const LINK_STATISTICS = [
   'rx_packets',
@@ -53,7 +55,10 @@ export type OperationalState =
 
 export interface Link {
   readonly ifindex: number;
+  /** As device_names.ts shows its bytes. */
   readonly name: string;
+  /** Of the hardware; absent where it has none. */
+  readonly address?: string;
   /** IFF_ bits of include/uapi/linux/if.h. */
   readonly flags: number;
   /** Administratively up (IFF_UP): such a link can receive. */
@@ -95,6 +100,7 @@ const IFF_LOOPBACK = 0x8;
 
 /** The upper two bits of an attribute's type are flags (NLA_F_NESTED, NLA_F_NET_BYTEORDER). */
 const ATTRIBUTE_TYPE_MASK = 0x3fff;
+const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_LINK = 5;
@@ -109,6 +115,7 @@ const IFLA_LINK_NETNSID = 37;
 const IFLA_PARENT_DEV_NAME = 56;
 const IFLA_PARENT_DEV_BUS_NAME = 57;
 const OF_LINK: ReadonlySet<number> = new Set([
+  IFLA_ADDRESS,
   IFLA_IFNAME,
   IFLA_MTU,
   IFLA_LINK,
@@ -170,7 +177,7 @@ function parseLink(message: Cut): Link {
   const found = attributesOf(message, NLMSG_HEADER_BYTES + IFINFO_BYTES, OF_LINK);
   const number = (type: number): number | undefined => found.get(type)?.u32(0);
   const text = (type: number): string | undefined => found.get(type)?.text();
-  const name = text(IFLA_IFNAME);
+  const name = found.get(IFLA_IFNAME)?.untilNul();
   const stats = found.get(IFLA_STATS64);
   if (name === undefined || stats === undefined)
     throw new Error('a link without a name or without counters');
@@ -178,7 +185,7 @@ function parseLink(message: Cut): Link {
   const kind = info && attributesOf(info, 0, OF_LINKINFO).get(IFLA_INFO_KIND)?.text();
   return {
     ifindex: message.u32(NLMSG_HEADER_BYTES + 4),
-    name,
+    name: deviceName(name),
     flags,
     up: (flags & IFF_UP) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
@@ -191,6 +198,7 @@ function parseLink(message: Cut): Link {
     rxQueues: number(IFLA_NUM_RX_QUEUES) ?? 0,
     txQueues: number(IFLA_NUM_TX_QUEUES) ?? 0,
     carrierChanges: number(IFLA_CARRIER_CHANGES) ?? 0,
+    ...present('address', found.get(IFLA_ADDRESS)?.address()),
     ...present('parentBus', text(IFLA_PARENT_DEV_BUS_NAME)),
     ...present('parentDevice', text(IFLA_PARENT_DEV_NAME)),
     stats: parseStats(stats),
@@ -253,10 +261,20 @@ class Cut {
   }
 
   /** Up to the NUL that ends it. */
-  text(): string {
+  untilNul(): Uint8Array {
     const bytes = this.#bytes.subarray(this.#start, this.#start + this.length);
     const end = bytes.indexOf(0);
-    return TEXT.decode(end < 0 ? bytes : bytes.subarray(0, end));
+    return end < 0 ? bytes : bytes.subarray(0, end);
+  }
+
+  text(): string {
+    return shownBytes(this.untilNul());
+  }
+
+  /** `02:00:00:12:34:56` */
+  address(): string {
+    const bytes = this.#bytes.subarray(this.#start, this.#start + this.length);
+    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
   }
 
   part(at: number, length: number): Cut {
@@ -264,8 +282,6 @@ class Cut {
     return new Cut(this.#bytes, this.#start + at, this.#start + at + length);
   }
 }
-
-const TEXT = new TextDecoder();
 
 /** Messages and attributes begin at multiples of four. */
 function aligned(length: number): number {

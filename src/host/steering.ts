@@ -5,6 +5,7 @@
 
 import { join } from 'node:path';
 import { parseCpuMask } from './cpus.ts';
+import { devicePath } from './device_names.ts';
 import { HOST_ROOTS, type Roots } from './roots.ts';
 import { listFolder, readNumber, readText } from './text_files.ts';
 
@@ -67,27 +68,27 @@ export function readNetworkSettings(roots: Roots = HOST_ROOTS): NetworkSettings 
 
 /** A device that is gone has no queues and nothing else. */
 export function readDeviceSteering(device: string, roots: Roots = HOST_ROOTS): DeviceSteering {
-  const folder = join(roots.sys, 'class/net', device);
-  const queues = listFolder(join(folder, 'queues'));
+  const path = (file: string): string | Buffer => devicePath(roots.sys, device, file);
+  const queues = listFolder(path('queues'));
   const receive = numbersOf(queues, 'rx-');
   const transmit = numbersOf(queues, 'tx-');
   const mask = maskReader();
-  const threaded = readNumber(join(folder, 'threaded'));
+  const threaded = readNumber(path('threaded'));
   return {
     device,
     receive: receive.map((queue) => ({
       queue,
-      rpsCpus: mask(join(folder, `queues/rx-${queue}/rps_cpus`)),
-      rfsFlows: readNumber(join(folder, `queues/rx-${queue}/rps_flow_cnt`)),
+      rpsCpus: mask(path(`queues/rx-${queue}/rps_cpus`)),
+      rfsFlows: readNumber(path(`queues/rx-${queue}/rps_flow_cnt`)),
     })),
     transmit: transmit.map((queue) => ({
       queue,
       // The kernel refuses to read it on a device of one queue (netif_is_multiqueue).
-      xpsCpus: transmit.length < 2 ? undefined : mask(join(folder, `queues/tx-${queue}/xps_cpus`)),
+      xpsCpus: transmit.length < 2 ? undefined : mask(path(`queues/tx-${queue}/xps_cpus`)),
     })),
     threadedNapi: threaded === undefined ? undefined : threaded !== 0,
-    napiDeferHardIrqs: readNumber(join(folder, 'napi_defer_hard_irqs')),
-    groFlushTimeoutNs: readNumber(join(folder, 'gro_flush_timeout')),
+    napiDeferHardIrqs: readNumber(path('napi_defer_hard_irqs')),
+    groFlushTimeoutNs: readNumber(path('gro_flush_timeout')),
   };
 }
 
@@ -101,7 +102,7 @@ function numbersOf(folders: readonly string[], prefix: string): number[] {
 }
 
 /** Most queues of a device have the same mask: each is understood once. */
-function maskReader(): (path: string) => readonly number[] | undefined {
+function maskReader(): (path: string | Buffer) => readonly number[] | undefined {
   const known = new Map<string, readonly number[]>();
   return (path) => {
     const text = readText(path);

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** Without the line's end. Undefined when the file cannot be opened or read, for whatever reason. */
-export function readText(path: string): string | undefined {
+export function readText(path: string | Buffer): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch {
@@ -13,7 +13,7 @@ export function readText(path: string): string | undefined {
 }
 
 /** Decimal, or hexadecimal with 0x. Undefined also when the file says something else. */
-export function readNumber(path: string): number | undefined {
+export function readNumber(path: string | Buffer): number | undefined {
   const text = readText(path);
   if (text === undefined || text === '') return undefined;
   const value = Number(text);
@@ -21,7 +21,7 @@ export function readNumber(path: string): number | undefined {
 }
 
 /** Empty when there is no such folder. */
-export function listFolder(path: string): string[] {
+export function listFolder(path: string | Buffer): string[] {
   try {
     return readdirSync(path);
   } catch {

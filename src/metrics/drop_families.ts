@@ -11,8 +11,10 @@ import type { Family, Labels, ScalarSample } from './model.ts';
 export interface DropLink {
   readonly ifindex: number;
   readonly name: string;
-  /** As rtnetlink names it: absent for hardware. */
+  /** As rtnetlink names it: absent for most hardware. */
   readonly kind?: string | undefined;
+  /** The hardware that it sits on; present where the kernel tells. */
+  readonly parentDevice?: string | undefined;
   /** Ifindex of the device that this one is enslaved to. */
   readonly master?: number | undefined;
   readonly stats: { readonly rx_missed_errors: number };
@@ -160,7 +162,9 @@ function total(input: DropInput): ScalarSample[] {
  */
 function cards(links: readonly DropLink[]): DropLink[] {
   const masters = new Set(links.map(({ master }) => master));
-  return links.filter(({ kind, ifindex }) => kind === undefined && !masters.has(ifindex));
+  const isCard = ({ kind, parentDevice }: DropLink): boolean =>
+    kind === undefined || parentDevice !== undefined;
+  return links.filter((link) => isCard(link) && !masters.has(link.ifindex));
 }
 
 function byProtocol(protocols: DropInput['protocols']): ScalarSample[] {

@@ -35,7 +35,8 @@ export interface DeviceFacts {
   readonly device: string;
   readonly hardware: HardwareDevice | undefined;
   readonly settings: DeviceSettings;
-  readonly steering: DeviceSteering;
+  /** Undefined where sysfs tells of another network namespace. */
+  readonly steering: DeviceSteering | undefined;
 }
 
 /** What the host says now. Counts only rise as long as the agent lives; what is offline is kept. */
@@ -297,7 +298,7 @@ function factFamilies({ links, devices, settings }: HostReading): Family[] {
         .map((link) => ({ labels: infoLabels(link, facts.get(link.name)), value: 1 })),
     },
     ofDevices('receive_queues', 'Receive queues in use.', ({ settings: { channels }, steering }) =>
-      channels === undefined ? steering.receive.length : channels.rx + channels.combined,
+      channels === undefined ? steering?.receive.length : channels.rx + channels.combined,
     ),
     ofDevices(
       'receive_ring_descriptors',
@@ -317,7 +318,8 @@ function factFamilies({ links, devices, settings }: HostReading): Family[] {
     ofDevices(
       'rps_queues',
       'Receive queues whose packets are handed to other CPUs (RPS).',
-      ({ steering }) => steering.receive.filter(({ rpsCpus }) => (rpsCpus?.length ?? 0) > 0).length,
+      ({ steering }) =>
+        steering?.receive.filter(({ rpsCpus }) => (rpsCpus?.length ?? 0) > 0).length,
     ),
     scalar(
       'gauge',
@@ -346,9 +348,16 @@ function factFamilies({ links, devices, settings }: HostReading): Family[] {
   ];
 }
 
-/** No other link stands for it: a driver of hardware, real or virtual, does. */
-export function hasHardware({ kind, loopback }: Link): boolean {
-  return kind === undefined && !loopback;
+/**
+ * Is there hardware behind it, real or virtual? It has a parent, whatever its kind (IPoIB, CAN, WWAN, a port of
+ * a switch). Before kernel 5.13 the parent is not told, and what has no kind is no other link's.
+ */
+export function hasHardware({
+  kind,
+  loopback,
+  parentDevice,
+}: Pick<Link, 'kind' | 'loopback' | 'parentDevice'>): boolean {
+  return parentDevice !== undefined || (kind === undefined && !loopback);
 }
 
 /** Empty where there is nothing to tell. */

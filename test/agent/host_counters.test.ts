@@ -221,7 +221,7 @@ describe('on a modelled machine', () => {
     const queues = (nowMs: number): (number | undefined)[] =>
       host
         .gather(newCollectors(), nowMs)
-        .devices.map(({ steering }) => steering.receive.filter((q) => q.rpsCpus?.length).length);
+        .devices.map(({ steering }) => steering?.receive.filter((q) => q.rpsCpus?.length).length);
     expect(queues(0)).toEqual([0, 0, 0, 0, 0, 0]);
     for (const device of machine.devices) {
       writeFileSync(join(folder, 'sys/class/net', device, 'queues/rx-0/rps_cpus'), '3\n');

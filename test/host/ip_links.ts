@@ -8,6 +8,7 @@ type Counters = Readonly<Record<string, number>>;
 export interface IpLink {
   readonly ifindex: number;
   readonly ifname: string;
+  readonly address?: string;
   readonly flags: readonly string[];
   readonly mtu: number;
   readonly master?: string;
@@ -34,9 +35,11 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 
 export function comparable(link: Link, told: IpLink): Comparable {
-  const { flags: _, stats, ...rest } = link;
+  const { flags: _, address, stats, ...rest } = link;
   const known = Object.keys(statsOf(told));
-  return { ...rest, stats: Object.fromEntries(known.map((name) => [name, stats[name as never]])) };
+  // Captures leave addresses out.
+  const mac = told.address === undefined || address === undefined ? {} : { address };
+  return { ...rest, ...mac, stats: Object.fromEntries(known.map((name) => [name, stats[name as never]])) };
 }
 
 export function fromIp(told: IpLink, all: readonly IpLink[]): Comparable {
@@ -48,6 +51,7 @@ export function fromIp(told: IpLink, all: readonly IpLink[]): Comparable {
   return {
     ifindex: told.ifindex,
     name: told.ifname,
+    ...(told.address === undefined ? {} : { address: told.address }),
     up: told.flags.includes('UP'),
     loopback: told.flags.includes('LOOPBACK'),
     operationalState: told.operstate.toLowerCase() as Link['operationalState'],

@@ -5,12 +5,19 @@ export class LineSplitter {
   tooLong = 0;
   readonly #bytesMax: number;
   readonly #onLine: (line: string) => void;
+  readonly #encoding: 'utf8' | 'latin1';
   #parts: Buffer[] = [];
   #bytes = 0;
 
-  constructor(bytesMax: number, onLine: (line: string) => void) {
+  /** `latin1`: each byte is a character, whether they are UTF-8 or not. */
+  constructor(
+    bytesMax: number,
+    onLine: (line: string) => void,
+    encoding: 'utf8' | 'latin1' = 'utf8',
+  ) {
     this.#bytesMax = bytesMax;
     this.#onLine = onLine;
+    this.#encoding = encoding;
   }
 
   push(chunk: Buffer): void {
@@ -30,7 +37,7 @@ export class LineSplitter {
     this.#parts = [];
     this.#bytes = 0;
     if (bytes > this.#bytesMax) this.tooLong++;
-    else if (bytes > 0) this.#onLine(Buffer.concat(parts).toString());
+    else if (bytes > 0) this.#onLine(Buffer.concat(parts).toString(this.#encoding));
   }
 
   #add(part: Buffer): void {

@@ -1,5 +1,6 @@
 // What `bpftrace -f json` prints, one JSON object a line, checked and given a shape. Pure.
-// Unknown kinds are handed on as they are: a newer bpftrace may print more than this knows.
+// What the kernel holds in strings need not be UTF-8: each byte is a character here (latin1), and whoever
+// shows it decides. Unknown kinds are handed on as they are: a newer bpftrace may print more than this knows.
 
 import { z } from 'zod';
 
@@ -46,7 +47,7 @@ const histData = z.record(
 export function parseOutput(text: string): ScriptOutput[] {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(withBytes(text));
   } catch {
     throw new ScriptOutputError(`not JSON: ${shown(text)}`);
   }
@@ -61,7 +62,8 @@ export function parseOutput(text: string): ScriptOutput[] {
       return [{ type, events }];
     }
     case 'printf':
-      return [{ type, text: checked(z.string(), data, text) }];
+      // The script's own words.
+      return [{ type, text: Buffer.from(checked(z.string(), data, text), 'latin1').toString() }];
     case 'map':
       return Object.entries(checked(mapData, data, text)).map(([name, content]) => ({
         type,
@@ -82,6 +84,13 @@ export function parseOutput(text: string): ScriptOutput[] {
 }
 
 export class ScriptOutputError extends Error {}
+
+/** bpftrace 0.17 writes bytes above 0x7f as `\uffffffc3`, which in JSON is another character and text. */
+function withBytes(text: string): string {
+  return text.replace(/\\(?:uffffff([0-9a-f]{2})|.)/g, (whole, byte: string | undefined) =>
+    byte === undefined ? whole : `\\u00${byte}`,
+  );
+}
 
 function rowsOf(
   content: z.output<typeof value> | Record<string, z.output<typeof value>>,

@@ -69,7 +69,7 @@ export function startScript(options: ScriptOptions): RunningScript {
     cleanup: false,
   });
   const complaints = new KeptText(STDERR_BYTES_MAX);
-  const lines = new LineSplitter(LINE_BYTES_MAX, (line) => handOver(line, options));
+  const lines = new LineSplitter(LINE_BYTES_MAX, (line) => handOver(line, options), 'latin1');
   child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk));
 

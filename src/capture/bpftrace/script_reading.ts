@@ -10,7 +10,7 @@ import {
 import type { Protocol } from '../slots.ts';
 import type { Tally } from './tally.ts';
 
-/** A device of the agent's network namespace by name, or one of the two sums. */
+/** A device of the agent's network namespace by the bytes of its name (latin1), or one of the two sums. */
 export type ScriptDevice = { readonly name: string } | 'overflow' | 'other_netns';
 
 export interface ScriptLatency {

@@ -40,6 +40,23 @@ test('a histogram keeps its keys and the bounds of its buckets', () => {
   ]);
 });
 
+test('bytes above 0x7f are had back from what bpftrace 0.17 makes of them, and no others', () => {
+  const keyOf = (json: string): string | undefined => {
+    const [output] = parseOutput(`{"type": "map", "data": {"@c": {"${json}": 1}}}`);
+    return output?.type === 'map' ? output.rows[0]?.key : undefined;
+  };
+  const latin1 = Buffer.from('unicodeé').toString('latin1');
+  expect(keyOf('unicode\\uffffffc3\\uffffffa9')).toBe(latin1);
+  expect(keyOf(latin1)).toBe(latin1);
+  expect(keyOf('caf\\uffffffe9,0,17')).toBe('caf\xe9,0,17');
+  // A backslash and letters.
+  expect(keyOf('caf\\\\uffffffe9')).toBe('caf\\uffffffe9');
+  expect(keyOf('\\u001b\\n\\"')).toBe('\x1b\n"');
+  expect(parseOutput('{"type": "printf", "data": "\\uffffffc2\\uffffffb5s\\n"}')).toEqual([
+    { type: 'printf', text: 'µs\n' },
+  ]);
+});
+
 test('what this version does not know is handed on', () => {
   expect(parseOutput('{"type": "time", "data": "07:34:44"}')).toEqual([
     { type: 'other', kind: 'time', data: '07:34:44' },
