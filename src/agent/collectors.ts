@@ -56,9 +56,17 @@ export class Collectors {
     const isKnown = error instanceof NothingAttached || this.#told.get(collector) === reason;
     this.#told.set(collector, reason);
     const level = isKnown ? 'debug' : 'error';
-    this.#log[level]({ collector, err: error }, 'collector failed');
+    this.#log[level]({ collector, err: withoutStack(error) }, 'collector failed');
     this.#ended(collector, started, false);
   }
+}
+
+/** What the host refuses is a sentence; a mistake of ours has the place where it was made. */
+function withoutStack(error: unknown): unknown {
+  const isOurs = ['TypeError', 'RangeError', 'ReferenceError', 'AssertionError'];
+  return error instanceof Error && !isOurs.includes(error.name)
+    ? { message: error.message }
+    : error;
 }
 
 /** There are no programs whose counters could be read. */

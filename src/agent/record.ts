@@ -68,16 +68,16 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
 function hostNames(): HostNames {
   const names = new HostNames();
   const devices = new HostDevices(hostSources(loadAddon));
-  const read = (what: () => unknown): void => {
+  const read = (what: string, step: () => unknown): void => {
     try {
-      what();
+      step();
     } catch (error) {
-      process.stderr.write(`rxscope: ${withoutControls(explain(error))}\n`);
+      process.stderr.write(`rxscope: ${what}: ${withoutControls(explain(error))}\n`);
     }
   };
-  read(() => devices.readLinks());
-  read(() => devices.checkSysfs());
-  read(() => devices.readInterrupts());
+  read('devices have no names', () => devices.readLinks());
+  read('devices are known by name alone', () => devices.checkSysfs());
+  read('interrupts have no names', () => devices.readInterrupts());
   names.use(devices.devices, devices.owners);
   return names;
 }

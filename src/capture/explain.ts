@@ -53,6 +53,8 @@ function beforeCast(rung: Rung): string {
 export function explainObject(error: BpfError, permitted: Permissions = permissions()): string {
   if (error.operation === 'events') return explainEvents(error, permitted);
   if (error.operation === 'stats' && error.code === 'EPERM') return NO_STATISTICS;
+  if (error.operation === 'cpus')
+    return `${error.code}: the CPUs cannot be counted, since /sys/devices/system/cpu is hidden or not mounted; mount sysfs at /sys`;
   switch (error.code) {
     case 'EPERM':
       return `EPERM: ${missingForBpf(permitted) ?? memoryLock()}`;

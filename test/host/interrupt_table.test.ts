@@ -241,7 +241,7 @@ test.each([
   const interrupts = join(folder, 'interrupts');
   make(interrupts);
   expect(() => readInterrupts({ proc: '/proc', sys: '/sys', interrupts })).toThrow(
-    `${interrupts}: not a regular file, expected the kernel's /proc/interrupts; check RXSCOPE_INTERRUPTS_FILE`,
+    `${interrupts}: not a regular file, expected the kernel's /proc/interrupts; check RXSCOPE_INTERRUPTS_FILE, or whether a container runtime hides it`,
   );
 });
 

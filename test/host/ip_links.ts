@@ -39,7 +39,11 @@ export function comparable(link: Link, told: IpLink): Comparable {
   const known = Object.keys(statsOf(told));
   // Captures leave addresses out.
   const mac = told.address === undefined || address === undefined ? {} : { address };
-  return { ...rest, ...mac, stats: Object.fromEntries(known.map((name) => [name, stats[name as never]])) };
+  return {
+    ...rest,
+    ...mac,
+    stats: Object.fromEntries(known.map((name) => [name, stats[name as never]])),
+  };
 }
 
 export function fromIp(told: IpLink, all: readonly IpLink[]): Comparable {
