@@ -67,15 +67,28 @@ static __always_inline bool only_announced(enum access access, __u64 skb)
 }
 
 /*
- * Has UDP put this buffer on a queue? It writes its lengths over skb->dev (struct udp_dev_scratch of
- * net/ipv4/udp.c: 31 bits of truesize and a flag, 16 of length, two booleans), which is no pointer.
+ * Has UDP put this buffer on a queue? It writes over skb->dev then (struct udp_dev_scratch of
+ * net/ipv4/udp.c): 31 bits of truesize and a flag, 16 of length, two booleans. The verifier takes it for a
+ * pointer, with which nothing but a comparison is allowed.
  */
+#define UDP_LINEAR (1ULL << 48)
+#define UDP_CHECKED (1ULL << 56)
+
 static __always_inline bool udp_queued(enum access access, __u64 skb)
 {
-	__u64 scratch = LOAD_AT(access, sk_buff, skb, dev_scratch);
+	__u64 dev = (__u64)LOAD_AT(access, sk_buff, skb, dev);
+	__u32 length = LOAD_AT(access, sk_buff, skb, len) & 0xffff, truesize = lower_half(dev);
+	__u64 plain = (__u64)length << 32 | truesize;
+	__u64 linear = plain | UDP_LINEAR, checked = plain | UDP_CHECKED;
+	__u64 both = linear | UDP_CHECKED;
 
-	return !(scratch >> 48 & 0xfefe) && (scratch & 0x7fffffff) &&
-	       (scratch >> 32 & 0xffff) == (LOAD_AT(access, sk_buff, skb, len) & 0xffff);
+	/* Else the compiler makes one comparison of them, with arithmetic. */
+	RXSCOPE_OPAQUE(plain);
+	RXSCOPE_OPAQUE(linear);
+	RXSCOPE_OPAQUE(checked);
+	RXSCOPE_OPAQUE(both);
+	return truesize & 0x7fffffff &&
+	       (dev == plain || dev == linear || dev == checked || dev == both);
 }
 
 /*
