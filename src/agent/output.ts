@@ -32,7 +32,10 @@ export function heedOutputErrors(): void {
   process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
     // The reader has seen enough, as in `rxscope record | head -1`: no failure of ours.
     if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return;
-    process.exitCode = 1;
+    // Whatever the command itself says of its success.
+    process.once('exit', () => {
+      process.exitCode = 1;
+    });
     process.stderr.write(`rxscope: ${unprintable(code ?? message)}\n`);
   });
 }

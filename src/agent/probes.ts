@@ -12,11 +12,12 @@ import type { ProbesOptions } from './options.ts';
 import { print } from './output.ts';
 import { renderProbes } from './render.ts';
 import { tryScripts } from './scripts.ts';
-import { askedToEnd, endAtHangUp } from './signals.ts';
+import { askedToEnd, endAtHangUp, endInOrder } from './signals.ts';
 import { probeStatuses } from './status.ts';
 
 /** Resolves to the exit code: 1 when a probe that is switched on is not up. */
 export async function listProbes({ config, rung, json }: ProbesOptions): Promise<number> {
+  endInOrder();
   endAtHangUp();
   const backend = rung === undefined ? config.backend : rung === 'bpftrace' ? rung : 'libbpf';
   const options = captureOptions(config, false);

@@ -19,7 +19,7 @@ import type { RecordOptions } from './options.ts';
 import { print } from './output.ts';
 import { recordParts } from './record_parts.ts';
 import { type ProbeRecord, QUANTILES, renderRecord } from './render.ts';
-import { askedToEnd, endAtHangUp } from './signals.ts';
+import { askedToEnd, endAtHangUp, endInOrder } from './signals.ts';
 import { probeStatuses } from './status.ts';
 
 /** Rings of a stream: 2 MiB a CPU, tens of milliseconds of a full-speed flood. */
@@ -27,6 +27,7 @@ const EXACT_PAGES_PER_CPU = 512;
 
 /** Resolves to the exit code: 1 when nothing could be measured. SIGINT ends the wait early. */
 export async function recordOnce(options: RecordOptions): Promise<number> {
+  endInOrder();
   endAtHangUp();
   const { config, durationMs, json, exact } = options;
   const settings = captureOptions(config, exact);

@@ -15,7 +15,7 @@ import { LogOutput } from './log_output.ts';
 import type { RunOptions } from './options.ts';
 import { dropPrivileges } from './privileges.ts';
 import { ServiceManager } from './service_manager.ts';
-import { askedToEnd, closeDebugger, reloadAtHangUp, STRAY } from './signals.ts';
+import { askedToEnd, closeDebugger, endInOrder, reloadAtHangUp, STRAY } from './signals.ts';
 import type { WebAccess } from './web_access.ts';
 
 /** Time to answer what is in flight and to detach; a supervisor may kill what takes longer. */
@@ -26,6 +26,7 @@ const LAST_LINES_MS_MAX = 200;
 
 /** Resolves to the exit code when a signal has ended the agent, or when it cannot start. */
 export async function runAgent({ config, flags }: RunOptions): Promise<number> {
+  endInOrder();
   const output = new LogOutput();
   const log = createLog(config.log, output);
   output.onRecovered = (lines, reason) => log.warn({ lines, reason }, 'lines of the log were lost');

@@ -7,13 +7,16 @@
 /** How long a command that was asked to end may still take to hand over what it has printed. */
 const LAST_WORDS_MS = 1000;
 
+/** Signals that mean nothing here. */
+export const STRAY = ['SIGUSR1', 'SIGUSR2', 'SIGIO'] as const;
+
 const ending = new AbortController();
-
-/** Aborted once SIGTERM or SIGINT has asked the command to end; the reason is the signal's name. */
-export const askedToEnd: AbortSignal = ending.signal;
-
+let inOrder = false;
 let hangUps = 0;
 let onHangUp: (() => void) | undefined;
+
+/** Aborted once a signal has asked the command to end; the reason is its name. */
+export const askedToEnd: AbortSignal = ending.signal;
 
 /** To be called once, by the process' first line. */
 export function heedSignals(): void {
@@ -29,11 +32,16 @@ export function heedSignals(): void {
   closeDebugger();
 }
 
-/** Signals that mean nothing here. */
-export const STRAY = ['SIGUSR1', 'SIGUSR2', 'SIGIO'] as const;
-
 function end(signal: NodeJS.Signals): void {
+  // Nothing is held yet that would have to be given back. An agent that is stopped early has not failed;
+  // who asked for an answer has got none.
+  if (!inOrder) process.exit(process.argv[2] === 'run' ? 0 : 1);
   ending.abort(signal);
+}
+
+/** From now on a signal does not end the process but is told by `askedToEnd`. */
+export function endInOrder(): void {
+  inOrder = true;
 }
 
 /** What SIGHUP means to `run`. One that came before is answered now. */

@@ -17,7 +17,7 @@ import {
   type TraceResult,
   type TraceValue,
 } from './render_trace.ts';
-import { askedToEnd, endAtHangUp } from './signals.ts';
+import { askedToEnd, endAtHangUp, endInOrder } from './signals.ts';
 
 /** Detaching a dozen programs and printing thousands of rows takes a busy machine seconds. */
 const STOP_MS_MAX = 20_000;
@@ -25,6 +25,7 @@ const UNBEGUN_MS_MAX = 1000;
 
 /** Resolves to the exit code: 1 when the script could not run. SIGINT ends it early. */
 export async function traceOnce({ script, durationMs, json }: TraceOptions): Promise<number> {
+  endInOrder();
   endAtHangUp();
   const result = await runTrace({ script, durationMs });
   if (json) print(`${JSON.stringify(result, null, 2)}\n`);

@@ -115,12 +115,7 @@ export interface HostFamilies {
   readonly foldedCpus: ReadonlyMap<string, number>;
 }
 
-/** `seriesMax`: what the cap on series leaves at most: of rows with 0 no more are made. */
-export function hostFamilies(
-  reading: HostReading,
-  shown: ShownCpus,
-  seriesMax = Number.POSITIVE_INFINITY,
-): HostFamilies {
+export function hostFamilies(reading: HostReading, shown: ShownCpus): HostFamilies {
   const byCpu = new CpuFamilies(reading.cpus, shown);
   const families = [
     ...SOFTNET_COUNTS.map((count) => {
@@ -146,7 +141,7 @@ export function hostFamilies(
       reading.contextSwitches,
     ]),
     interruptFamily(reading.interrupts, byCpu, shown),
-    ...linkFamilies(reading, seriesMax),
+    ...linkFamilies(reading),
     ...factFamilies(reading),
   ];
   return { families, foldedCpus: byCpu.folded };
@@ -234,20 +229,16 @@ function interruptFamily(
   };
 }
 
-function linkFamilies({ links, driverDrops }: HostReading, seriesMax: number): Family[] {
+function linkFamilies({ links, driverDrops }: HostReading): Family[] {
   // A link that is down and never received is nobody's concern.
   const used = links.filter(({ up, stats }) => up || stats.rx_packets > 0);
-  const counters = (names: readonly LinkStatistic[]): ScalarSample[] => {
-    const samples: ScalarSample[] = [];
-    let zeros = 0;
-    for (const { name, stats } of used)
-      for (const counter of names) {
+  const counters = (names: readonly LinkStatistic[]): ScalarSample[] =>
+    used.flatMap(({ name, stats }) =>
+      names.flatMap((counter) => {
         const value = stats[counter];
-        if (value === undefined || (value === 0 && ++zeros > seriesMax)) continue;
-        samples.push({ labels: { device: name, counter }, value });
-      }
-    return samples;
-  };
+        return value === undefined ? [] : [{ labels: { device: name, counter }, value }];
+      }),
+    );
   return [
     {
       type: 'counter',

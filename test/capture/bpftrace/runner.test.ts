@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test, vi } from 'vitest';
+import { childEnvironment } from '../../../src/capture/bpftrace/child_environment.ts';
 import { type Bpftrace, findBpftrace, findProgram } from '../../../src/capture/bpftrace/find.ts';
 import type { ScriptOutput } from '../../../src/capture/bpftrace/output.ts';
 import { type RunningScript, startScript } from '../../../src/capture/bpftrace/runner.ts';
@@ -51,6 +52,18 @@ describe('bpftrace is looked for', () => {
     const PATH = text === undefined ? folder : program('bpftrace', text);
     expect(await findBpftrace({ PATH })).toEqual({ reason: expect.stringMatching(says) });
   });
+});
+
+test('is told no more of our environment than it needs', () => {
+  const env = {
+    PATH: '/bin',
+    HOME: '/root',
+    NODE_OPTIONS: '--inspect',
+    AWS_SECRET: 'x',
+    LANG: 'de',
+  };
+  const { BPFTRACE_BTF: _, ...told } = childEnvironment({ ...env, BPFTRACE_MAX_STRLEN: '64' });
+  expect(told).toEqual({ PATH: '/bin', HOME: '/root', BPFTRACE_MAX_STRLEN: '64', LC_ALL: 'C' });
 });
 
 async function script(source: string, args: readonly string[] = []) {
@@ -160,6 +173,33 @@ async function supervised(text: string) {
   return { supervisor, states };
 }
 
+/** A stand-in for bpftrace, which cannot be made to fail for a moment. */
+function refusedTimes(times: number, complaint: string) {
+  const bin = program(
+    'bpftrace',
+    [
+      '#!/bin/bash',
+      'tries=$(dirname "$0")/tries',
+      'echo >> "$tries"',
+      `[ $(wc -l < "$tries") -gt ${times} ] || { echo "${complaint}" >&2; exit 255; }`,
+      `echo '{"type": "printf", "data": "up"}'`,
+      'exec sleep 600',
+    ].join('\n'),
+  );
+  const states: ScriptState[] = [];
+  const supervisor = new Supervisor({
+    bpftrace: { path: join(bin, 'bpftrace'), version: '0.17.0' },
+    file: join(bin, 'script.bt'),
+    text: '',
+    args: [],
+    stateMaps: [],
+    onChange: (state) => states.push(state),
+    onProblem: () => {},
+  });
+  supervisor.start();
+  return { supervisor, states };
+}
+
 async function count(supervisor: Supervisor): Promise<number> {
   const { tally, fresh } = await supervisor.read();
   expect(fresh).toBe(true);
@@ -197,13 +237,37 @@ describe('a supervised script', () => {
     await supervisor.stop();
   });
 
+  test.each([
+    'ERROR: Error loading program: interval:s:1: Resource temporarily unavailable',
+    'ERROR: failed to create map: Cannot allocate memory',
+    "ERROR: Couldn't load BPF program (-EINTR): Interrupted system call",
+  ])('that could not stand for a moment (%s) is tried again', async (complaint) => {
+    const { supervisor, states } = refusedTimes(2, complaint);
+    await supervisor.settled;
+    expect(states.map(({ phase }) => phase)).toEqual(['up']);
+    await supervisor.stop();
+  });
+
+  test('that could not stand three times is given up, and the reason says so', async () => {
+    const { supervisor, states } = refusedTimes(3, 'ERROR: no map: Cannot allocate memory');
+    await supervisor.settled;
+    expect(states).toEqual([
+      { phase: 'down', reason: expect.stringMatching(/Cannot allocate memory.*, after 3 tries$/) },
+    ]);
+    await supervisor.stop();
+  });
+
   test('that dies again and again is given up after five restarts, each after twice the time', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const { supervisor, states } = await supervised('BEGIN { printf("up"); exit(); }');
+      let passed = 0;
       await vi.waitFor(
         async () => {
-          await vi.advanceTimersByTimeAsync(20_000);
+          // Once for each restart that is planned: bpftrace itself may take its time to start.
+          const planned = states.filter(({ phase }) => phase === 'restarting').length;
+          if (planned > passed) await vi.advanceTimersByTimeAsync(20_000);
+          passed = planned;
           expect(states.at(-1)?.phase).toBe('down');
         },
         { timeout: 120_000, interval: 100 },
