@@ -100,7 +100,6 @@ struct sock;
 
 struct sk_buff {
 	struct net_device *dev;
-	unsigned long dev_scratch;	/* at the same place */
 	struct sock *sk;
 	char cb[48];
 	unsigned int len;
@@ -235,7 +234,19 @@ extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
 	((access) == CAST ? CAST_TO(type, address)->member :                        \
 	 BPF_CORE_READ((const struct type *)(address), member))
 
-/* The same for a number whose width differs between kernels. */
+/*
+ * The lower half of an address, as a number. The verifier allows a typed pointer to be copied so,
+ * and arithmetic only on the copy; the assembly keeps the compiler from merging the two.
+ */
+static __always_inline __u32 lower_half(__u64 address)
+{
+	__u32 low;
+
+	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
+	return low;
+}
+
+/* LOAD() of a number whose width differs between kernels. */
 #define LOAD_NUMBER(access, p, member)                                              \
 	((access) != COPIED ? BPF_CORE_READ_BITFIELD(p, member) :                   \
 	 BPF_CORE_READ_BITFIELD_PROBED(p, member))

@@ -132,18 +132,18 @@ static __always_inline bool settle_dropped(struct cpu_state *s, __u64 skb, enum 
 {
 	bool shared = !in_net_rx(s);
 	struct tcp_packet taken;
-	struct packet *p;
-	__u32 at;
+	struct packet *p = packet_in(s, skb);
 
-	p = packet_in(s, skb, &at);
 	if (p && !p->closed) {
 		d->device_slot = p->device_slot;
 		d->ifindex = p->ifindex;
-		/* A raw or ping socket has its copy: that is a delivery, whatever becomes of the rest. */
-		if (p->copied_ns && !p->tapped)
-			return true;
+		if (p->copied_ns && !p->tapped) {
+			/* A raw or ping socket has its copy: a delivery, whatever becomes of the rest. */
+			leave(s, p);
+		} else {
+			add(&s->fates[fate], 1, shared);
+		}
 		p->closed = CLOSED_DROPPED;
-		add(&s->fates[fate], 1, shared);
 		return true;
 	}
 	if (!tcp_take(s, skb, bpf_ktime_get_ns(), &taken, shared))

@@ -42,10 +42,8 @@ static __always_inline __u64 tcp_meta(const struct packet *p)
 /* A packet that was put together from fragments goes by the last of them, in whose buffer it is. */
 static __always_inline bool tcp_reassembled(struct cpu_state *s, __u64 skb)
 {
-	struct packet *p;
-	__u32 at;
+	struct packet *p = packet_in(s, skb);
 
-	p = packet_in(s, skb, &at);
 	if (!p || p->closed || p->fate != FATE_FRAGMENT)
 		return false;
 	p->closed = CLOSED;

@@ -12,18 +12,6 @@
 
 #include "observe.h"
 
-/*
- * The lower half of an address, as a number. The verifier allows a typed pointer to be copied so,
- * and arithmetic only on the copy; the assembly keeps the compiler from merging the two.
- */
-static __always_inline __u32 lower_half(__u64 address)
-{
-	__u32 low;
-
-	asm volatile("%0 = %1" : "=w"(low) : "w"((__u32)address));
-	return low;
-}
-
 /* Fibonacci hashing: upper bits of a product with 2^32 / golden ratio. */
 static __always_inline __u32 hash_address(__u64 address, __u32 places)
 {

@@ -4,12 +4,13 @@
  * before the first packet of it is handled, so "the last that was received" is no answer, nor is "the only
  * one that is open". What is known of a packet is, the surest first:
  *
- *   1. its buffer is the one in question, or shares its data: a copy for a further socket
+ *   1. its data are those in question: it is in that buffer, or the buffer is a copy for a further socket.
+ *      The buffer's own address says less: a copy may be where an earlier packet has just been freed
  *   2. a protocol has taken its network header off, and of none that was received after it: a CPU handles
  *      its packets in the order in which it received them
  *
- * The second serves where the buffer is not ours: a segment that was cut from the packet (GSO), or what a
- * reader on another CPU has taken from the queue already.
+ * The second serves where the data are others: a segment that was cut from the packet (GSO), what was put
+ * together from fragments, or what a reader on another CPU has taken from the queue already.
  */
 #ifndef RXSCOPE_UNDER_WAY_H
 #define RXSCOPE_UNDER_WAY_H
@@ -18,8 +19,14 @@
 #include "packet.h"
 #include "softirq_to_socket.h"
 
+/* Of IPv6 fragments the protocol is not known. */
+static __always_inline bool is_of(const struct packet *p, __u32 transport)
+{
+	return p->transport == transport || p->fate == FATE_FRAGMENT;
+}
+
 /* The newest packet in this buffer. An earlier one was received anew: by a bridge, out of a tunnel. */
-static __always_inline struct packet *packet_in(struct cpu_state *s, __u64 skb, __u32 *place)
+static __always_inline struct packet *packet_in(struct cpu_state *s, __u64 skb)
 {
 	__u32 at = s->ring_tail;
 
@@ -29,10 +36,8 @@ static __always_inline struct packet *packet_in(struct cpu_state *s, __u64 skb, 
 		if (at == s->ring_head)
 			break;
 		p = &s->ring[--at & (RING - 1)];
-		if (p->skb == skb) {
-			*place = at;
+		if (p->skb == skb)
 			return p;
-		}
 	}
 	return 0;
 }
@@ -49,7 +54,7 @@ static __always_inline struct packet *packet_with(struct cpu_state *s, __u64 hea
 		if (at == s->ring_head)
 			break;
 		p = &s->ring[--at & (RING - 1)];
-		if (p->head == head && p->transport == transport) {
+		if (p->head == head && p->closed != CLOSED_DROPPED && is_of(p, transport)) {
 			*place = at;
 			return p;
 		}
@@ -67,15 +72,28 @@ static __always_inline bool only_announced(enum access access, __u64 skb)
 }
 
 /*
- * Has UDP put this buffer on a queue? It writes its lengths over skb->dev (struct udp_dev_scratch of
- * net/ipv4/udp.c: 31 bits of truesize and a flag, 16 of length, two booleans), which is no pointer.
+ * Has UDP put this buffer on a queue? It writes over skb->dev then (struct udp_dev_scratch of
+ * net/ipv4/udp.c): 31 bits of truesize and a flag, 16 of length, two booleans. The verifier takes it for a
+ * pointer, with which nothing but a comparison is allowed.
  */
+#define UDP_LINEAR (1ULL << 48)
+#define UDP_CHECKED (1ULL << 56)
+
 static __always_inline bool udp_queued(enum access access, __u64 skb)
 {
-	__u64 scratch = LOAD_AT(access, sk_buff, skb, dev_scratch);
+	__u64 dev = (__u64)LOAD_AT(access, sk_buff, skb, dev);
+	__u32 length = LOAD_AT(access, sk_buff, skb, len) & 0xffff, truesize = lower_half(dev);
+	__u64 plain = (__u64)length << 32 | truesize;
+	__u64 linear = plain | UDP_LINEAR, checked = plain | UDP_CHECKED;
+	__u64 both = linear | UDP_CHECKED;
 
-	return !(scratch >> 48 & 0xfefe) && (scratch & 0x7fffffff) &&
-	       (scratch >> 32 & 0xffff) == (LOAD_AT(access, sk_buff, skb, len) & 0xffff);
+	/* Else the compiler makes one comparison of them, with arithmetic. */
+	RXSCOPE_OPAQUE(plain);
+	RXSCOPE_OPAQUE(linear);
+	RXSCOPE_OPAQUE(checked);
+	RXSCOPE_OPAQUE(both);
+	return truesize & 0x7fffffff &&
+	       (dev == plain || dev == linear || dev == checked || dev == both);
 }
 
 /*
@@ -87,8 +105,8 @@ static __always_inline bool in_order(const struct cpu_state *s)
 	return !preempt_rt && (in_net_rx(s) || is_napi_thread());
 }
 
-/* The newest packet of this transport protocol that is more than announced, if it is the one at work. */
-static __always_inline struct packet *packet_at_work(struct cpu_state *s, enum access access,
+/* The newest packet that is more than announced, if it is of this protocol and at work on this buffer. */
+static __always_inline struct packet *packet_at_work(struct cpu_state *s, enum access access, __u64 skb,
 						     __u32 transport, __u32 *place)
 {
 	__u32 at = s->ring_tail;
@@ -101,9 +119,10 @@ static __always_inline struct packet *packet_at_work(struct cpu_state *s, enum a
 		p = &s->ring[--at & (RING - 1)];
 		if (p->closed == CLOSED_DROPPED || (!p->closed && only_announced(access, p->skb)))
 			continue;
-		if (p->closed || (p->transport != transport && p->fate != FATE_FRAGMENT))
+		if (p->closed || !is_of(p, transport))
 			break;
-		if (!in_order(s) && !(transport == IPPROTO_UDP && udp_queued(access, p->skb)))
+		if (!in_order(s) && p->skb != skb &&
+		    !(transport == IPPROTO_UDP && udp_queued(access, p->skb)))
 			break;
 		*place = at;
 		return p;
@@ -116,13 +135,9 @@ static __always_inline struct packet *packet_queued(struct cpu_state *s, enum ac
 						    const struct sk_buff *skb, __u32 transport,
 						    __u32 *place)
 {
-	struct packet *p = packet_in(s, (__u64)skb, place);
+	struct packet *p = packet_with(s, (__u64)LOAD(access, skb, head), transport, place);
 
-	if (!p)
-		p = packet_with(s, (__u64)LOAD(access, skb, head), transport, place);
-	if (!p)
-		p = packet_at_work(s, access, transport, place);
-	return p;
+	return p ?: packet_at_work(s, access, (__u64)skb, transport, place);
 }
 
 /*

@@ -103,7 +103,7 @@ export class Gatherer {
     this.#useNames();
     collectors.run('removed_devices', () => this.#forgetDevices(capture, reading));
     this.#shownCpus.add(host.cpus, host.softirqs.get('NET_RX'));
-    const ofHost = hostFamilies(host, this.#shownCpus);
+    const ofHost = hostFamilies(host, this.#shownCpus, this.#config.series_max);
     const families = [
       ...this.#packetFamilies(reading, scripts, sources),
       ...this.#dropFamilies(reading, host),
@@ -213,6 +213,7 @@ export class Gatherer {
           }),
       exemplars,
       cpus: this.#cpus,
+      seriesMax: this.#config.series_max,
     });
   }
 
@@ -235,6 +236,7 @@ export class Gatherer {
       symbols: this.#symbols,
       deviceLabel: (device) => this.#names.device(device),
       devices: this.#names.known().devices,
+      seriesMax: this.#config.series_max,
       links: host.links,
       protocols: host.protocols,
     });

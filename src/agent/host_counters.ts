@@ -35,8 +35,11 @@ export interface HostSources extends DeviceSources {
 const FACTS_MS = 60_000;
 /** Most devices whose facts are read in one gather, but the first: 64 queues are some 200 files. */
 const FACTS_PER_GATHER = 4;
-/** Devices whose driver is asked, each in some system calls under the kernel's network lock. */
-const DRIVERS_MAX = 32;
+/**
+ * Most devices whose driver is asked in one gather, but the first, each in some system calls under the kernel's
+ * network lock. Where there are more, they are asked in turn.
+ */
+const DRIVERS_PER_GATHER = 32;
 
 /** This host. `addon` is asked for each time: where it cannot be loaded, only what needs it fails. */
 export function hostSources(addon: () => Addon): HostSources {
@@ -67,6 +70,9 @@ export class HostCounters {
   #links: readonly Link[] = [];
   readonly #receiveDrops: ReceiveDrops;
   #driverDrops = new Map<string, Map<string, Risen>>();
+  #gathers = 0;
+  /** By device: the gather in which its driver was asked last. */
+  readonly #driversAsked = new Map<string, number>();
   readonly #facts = new Map<string, { readonly facts: DeviceFacts; readonly readMs: number }>();
   #settings: NetworkSettings | undefined;
   readonly #protocols = new Map<string, RisenBy<string>>();
@@ -169,6 +175,8 @@ export class HostCounters {
     for (const device of this.#driverDrops.keys()) {
       if (!names.has(device)) this.#driverDrops.delete(device);
     }
+    for (const device of this.#driversAsked.keys())
+      if (!names.has(device)) this.#driversAsked.delete(device);
     this.#receiveDrops.keepOnly(names);
   }
 
@@ -201,7 +209,14 @@ export class HostCounters {
   }
 
   #readDriverDrops(): void {
-    for (const { name } of this.#awake().slice(0, DRIVERS_MAX)) {
+    const awake = this.#awake().map(({ name }) => name);
+    const most = this.#driversAsked.size === 0 ? awake.length : DRIVERS_PER_GATHER;
+    const asked = (name: string): number => this.#driversAsked.get(name) ?? 0;
+    // Those that are new, and then those that were not asked for longest.
+    const inTurn = awake.toSorted((a, b) => asked(a) - asked(b)).slice(0, most);
+    this.#gathers += 1;
+    for (const name of inTurn) {
+      this.#driversAsked.set(name, this.#gathers);
       const statistics = this.#receiveDrops.read(name);
       if (statistics === undefined) continue;
       const known = this.#driverDrops.get(name) ?? new Map<string, Risen>();

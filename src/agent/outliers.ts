@@ -50,6 +50,8 @@ export class Outliers {
   readonly #recent: NamedOutlier[] = [];
   /** By probe, device, protocol and CPU; in the order of their newest outlier. */
   readonly #bySeries = new Map<string, Kept[]>();
+  /** The same by probe and device, made when it is asked for: a scrape asks for thousands of series. */
+  #byDevice: Map<string, Kept[]> | undefined;
   readonly #max: number;
   readonly #device: (outlier: Outlier) => string;
 
@@ -73,6 +75,7 @@ export class Outliers {
   #keepForSeries(kept: Kept): void {
     const { probe, device, protocol, vector, cpu } = kept.outlier;
     const key = JSON.stringify([probe, device, protocol, vector, cpu]);
+    this.#byDevice = undefined;
     const series = this.#bySeries.get(key) ?? [];
     series.push(kept);
     if (series.length > EXEMPLARS_PER_SERIES_MAX) series.shift();
@@ -90,8 +93,9 @@ export class Outliers {
 
   /** The newest outliers of one series; a series without a cpu label has those of all CPUs. */
   exemplars(probe: string, labels: Labels): Exemplar[] {
-    return [...this.#bySeries.values()]
-      .flat()
+    const candidates = this.#index().get(`${probe} ${labels.device ?? ''}`) ?? [];
+    if (candidates.length === 0) return [];
+    return candidates
       .filter(({ outlier }) => matches(outlier, probe, labels))
       .sort((a, b) => b.timeNs - a.timeNs)
       .slice(0, EXEMPLARS_PER_SERIES_MAX)
@@ -104,6 +108,19 @@ export class Outliers {
         value: outlier.seconds,
         timestampMs,
       }));
+  }
+
+  #index(): ReadonlyMap<string, readonly Kept[]> {
+    if (this.#byDevice !== undefined) return this.#byDevice;
+    const index = new Map<string, Kept[]>();
+    for (const kept of [...this.#bySeries.values()].flat()) {
+      const key = `${kept.outlier.probe} ${kept.outlier.device}`;
+      const known = index.get(key);
+      if (known === undefined) index.set(key, [kept]);
+      else known.push(kept);
+    }
+    this.#byDevice = index;
+    return index;
   }
 
   #name(o: Outlier, timestampMs: number): NamedOutlier {

@@ -33,6 +33,8 @@ export interface DropInput {
   deviceLabel(device: DeviceKey): string | undefined;
   /** Labels of devices that can receive: their series exist from the start. */
   readonly devices: readonly string[];
+  /** What the cap on series leaves at most: of rows with 0 no more are made. */
+  readonly seriesMax?: number;
   readonly links: readonly DropLink[];
   /** As readProtocolCounters of src/host/protocol_counters.ts gives them. */
   readonly protocols: ReadonlyMap<string, ReadonlyMap<string, number>>;
@@ -148,7 +150,8 @@ function total(input: DropInput): ScalarSample[] {
   for (const { name, stats } of cards(input.links))
     sums.add({ where: 'device', device: name }, stats.rx_missed_errors);
   if (!input.counted) return sums.samples();
-  for (const device of input.devices) sums.add({ where: 'kernel', device }, 0);
+  for (const device of input.devices.slice(0, input.seriesMax))
+    sums.add({ where: 'kernel', device }, 0);
   for (const { device, packets } of input.drops ?? []) {
     const label = input.deviceLabel(device);
     if (label !== undefined) sums.add({ where: 'kernel', device: label }, packets);

@@ -6,14 +6,7 @@ import type { DeviceKey, IrqKey, Latency, PollWork, Reading } from '../capture/r
 import { POLL_BOUNDS } from '../capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
 import { labelsOf, type Probe } from '../probes/probe.ts';
-import {
-  count,
-  emptyHistogram,
-  type Histogram,
-  merge,
-  toClassic,
-  toNative,
-} from '../stages/histogram.ts';
+import { emptyHistogram, type Histogram, merge, toClassic, toNative } from '../stages/histogram.ts';
 import type { Exemplar, Family, HistogramSample, Labels, ScalarSample } from './model.ts';
 import { keyOf, SERIES_OF_A_LATENCY } from './samples.ts';
 import {
@@ -41,6 +34,8 @@ export interface FamilyContext {
   readonly cpus: readonly number[];
   /** The probes that bpftrace measures. */
   readonly scripts?: ScriptContext;
+  /** What the cap on series leaves at most: of rows with 0 no more are made than that. */
+  readonly seriesMax?: number;
 }
 
 /** The NAPI without a device, through which loopback, veth and RPS packets go. */
@@ -48,11 +43,11 @@ export const BACKLOG = '(backlog)';
 /** Of the cap on series, as much as latencies may take with a label for each CPU. */
 const CPU_LABEL_SHARE = 0.6;
 
-/** One latency row with its labels. */
+/** One latency row with its labels. Without a histogram there was no observation so far. */
 interface Row {
   readonly labels: Labels;
   readonly cpu: number;
-  readonly histogram: Histogram;
+  readonly histogram?: Histogram;
 }
 
 /** Latencies, budgets, received packets, polls and the books. */
@@ -119,17 +114,23 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
 
 type Known = Pick<FamilyContext, 'devices' | 'irqDevices'>;
 
-/** Label sets that must exist from the start: one for each that can occur. */
-export function knownLabels({ by }: Probe, { devices, irqDevices }: Known): Labels[] {
+/** Label sets that must exist from the start: one for each that can occur, and of `most` devices. */
+export function knownLabels(
+  { by }: Probe,
+  { devices, irqDevices }: Known,
+  most = Number.POSITIVE_INFINITY,
+): Labels[] {
   switch (by) {
     case 'irq':
-      return irqDevices.map((device) => ({ device }));
+      return irqDevices.slice(0, most).map((device) => ({ device }));
     case 'device':
-      return devices.map((device) => ({ device }));
+      return devices.slice(0, most).map((device) => ({ device }));
     case 'protocol':
       return PROTOCOLS.map((protocol) => ({ protocol }));
     case 'device_protocol':
-      return devices.flatMap((device) => PROTOCOLS.map((protocol) => ({ device, protocol })));
+      return devices
+        .slice(0, most)
+        .flatMap((device) => PROTOCOLS.map((protocol) => ({ device, protocol })));
     case 'vector':
       return VECTORS.map((vector) => ({ vector }));
   }
@@ -150,13 +151,18 @@ export function cpuLabelFits(
 
 function rowsOf(probe: Probe, reading: Reading | undefined, context: FamilyContext): Row[] {
   const cpus = context.cpus.length > 0 ? context.cpus : [0];
-  const zero = knownLabels(probe, context).flatMap((labels) =>
-    cpus.map((cpu) => ({ labels, cpu, histogram: emptyHistogram() })),
+  const zero = knownLabels(probe, context, zerosMax(context) / SERIES_OF_A_LATENCY).flatMap(
+    (labels) => cpus.map((cpu) => ({ labels, cpu })),
   );
   const seen = (reading?.latencies ?? [])
     .filter((latency) => latency.probe === probe.id)
     .flatMap((latency) => rowOf(probe, latency, context));
   return [...zero, ...seen];
+}
+
+/** One more than can be shown: then "(other)" says that there are others. */
+function zerosMax({ seriesMax = Number.POSITIVE_INFINITY }: FamilyContext): number {
+  return seriesMax + SERIES_OF_A_LATENCY;
 }
 
 function rowOf(probe: Probe, latency: Latency, context: FamilyContext): Row[] {
@@ -182,54 +188,79 @@ function probeFamily(probe: Probe, rows: readonly Row[], context: FamilyContext)
   const { scripts } = context;
   const reading = scripts?.readings.get(probe.id);
   if (scripts === undefined || reading === undefined) return latencyFamily(probe, rows, context);
-  return scriptLatencyFamily(probe, reading, knownLabels(probe, context), scripts);
+  const known = knownLabels(probe, context, zerosMax(context) / SERIES_OF_A_LATENCY);
+  return scriptLatencyFamily(probe, reading, known, scripts);
 }
 
 function latencyFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
   const groups = group(rows, ({ labels, cpu }) =>
     context.cpus.length > 0 ? { ...labels, cpu: String(cpu) } : labels,
   );
-  const samples = groups.map(
-    ({ labels, histogram }): HistogramSample => ({
-      labels,
-      sum: histogram.sumNs / 1e9,
-      count: count(histogram),
-      classic: toClassic(histogram),
-      native: toNative(histogram),
-      exemplars: context.exemplars(probe.id, labels),
-    }),
-  );
+  const samples = groups.map(({ labels, histogram }): HistogramSample => {
+    const exemplars = context.exemplars(probe.id, labels);
+    return { ...(histogram === undefined ? NONE : sampleOf(histogram)), labels, exemplars };
+  });
   return { type: 'histogram', name: `rxscope_${probe.id}_seconds`, help: probe.help, samples };
 }
 
+function sampleOf(histogram: Histogram): Omit<HistogramSample, 'labels'> {
+  const classic = toClassic(histogram);
+  // A tenth of the additions that the fine buckets take.
+  let total = 0;
+  for (let i = 0; i < classic.counts.length; i++) total += classic.counts[i] ?? 0;
+  return { sum: histogram.sumNs / 1e9, count: total, classic, native: toNative(histogram) };
+}
+
+/** Of the thousands of label sets that were never observed, all have the same buckets. */
+const NONE = sampleOf(emptyHistogram());
+
+interface Group {
+  readonly labels: Labels;
+  histogram: Histogram | undefined;
+  /** The histogram is not that of the reading, and can be added to. */
+  own: boolean;
+}
+
 /** Merges rows of the same labels, in the order of first appearance. */
-function group(
-  rows: readonly Row[],
-  labels: (row: Row) => Labels,
-): { labels: Labels; histogram: Histogram }[] {
-  const groups = new Map<string, { labels: Labels; histogram: Histogram }>();
+function group(rows: readonly Row[], labels: (row: Row) => Labels): Group[] {
+  const groups = new Map<string, Group>();
   for (const row of rows) {
     const rowLabels = labels(row);
     const key = keyOf(rowLabels);
     const found = groups.get(key);
-    if (found !== undefined) {
-      merge(found.histogram, row.histogram);
-      continue;
-    }
-    const histogram = emptyHistogram();
-    merge(histogram, row.histogram);
-    groups.set(key, { labels: rowLabels, histogram });
+    if (found === undefined)
+      groups.set(key, { labels: rowLabels, histogram: row.histogram, own: false });
+    else if (row.histogram !== undefined) add(found, row.histogram);
   }
   return [...groups.values()];
 }
 
+function add(group: Group, histogram: Histogram): void {
+  if (group.histogram === undefined) {
+    group.histogram = histogram;
+    return;
+  }
+  if (!group.own) {
+    const copy = emptyHistogram();
+    merge(copy, group.histogram);
+    group.histogram = copy;
+    group.own = true;
+  }
+  merge(group.histogram, histogram);
+}
+
 function overBudget(probe: string, rows: readonly Row[]): ScalarSample[] {
-  const groups = group(rows, (row) => ({ probe, device: row.labels.device ?? '' }));
-  return groups.map(({ labels, histogram }) => ({ labels, value: histogram.overBudget }));
+  const sums = new Map<string, number>();
+  for (const { labels, histogram } of rows) {
+    const device = labels.device ?? '';
+    sums.set(device, (sums.get(device) ?? 0) + (histogram?.overBudget ?? 0));
+  }
+  return Array.from(sums, ([device, value]) => ({ labels: { probe, device }, value }));
 }
 
 function receivedSamples(reading: Reading | undefined, context: FamilyContext): ScalarSample[] {
-  const packets = new Map<string, number>(context.devices.map((device) => [device, 0]));
+  const known = context.devices.slice(0, zerosMax(context));
+  const packets = new Map<string, number>(known.map((device) => [device, 0]));
   for (const row of reading?.received ?? []) {
     const device = context.deviceLabel(row.device);
     if (device !== undefined) packets.set(device, (packets.get(device) ?? 0) + row.packets);

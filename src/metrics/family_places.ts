@@ -9,7 +9,7 @@ import {
   relabelled,
   type Sample,
   seriesOf,
-  sumOf,
+  sumOfAll,
   weightOf,
   withoutRounding,
 } from './samples.ts';
@@ -32,6 +32,14 @@ export interface Room {
   fits(): boolean;
 }
 
+/** A row that has no place. */
+interface Folded {
+  /** Of this gather. */
+  sample: Sample;
+  /** The row that it is summed into. */
+  readonly otherKey: string;
+}
+
 /** A row that says "(other)". */
 interface Other {
   readonly labels: Labels;
@@ -52,8 +60,8 @@ export class FamilyPlaces {
   #family: Family = { type: 'gauge', name: '', help: '', samples: [] };
   #rows: ReadonlyMap<string, Row> = new Map();
   readonly #own = new Set<string>();
-  /** By key: the sample of this gather. */
-  readonly #folded = new Map<string, Sample>();
+  /** By key. */
+  readonly #folded = new Map<string, Folded>();
   readonly #others = new Map<string, Other>();
   /** Rows of zero that are shown in this gather. */
   readonly #zeros = new Set<string>();
@@ -171,23 +179,24 @@ export class FamilyPlaces {
   }
 
   /** A folded row in the next gather: there, begun anew under the same labels, or gone. */
-  #follow(key: string, last: Sample): void {
+  #follow(key: string, folded: Folded): void {
+    const last = folded.sample;
     const now = this.#rows.get(key)?.sample;
     if (now === undefined) this.#folded.delete(key);
-    else this.#folded.set(key, now);
+    else folded.sample = now;
     if (now !== undefined && !hasFallen(last, now)) return;
-    const other = this.#others.get(keyOf(this.#otherLabels({ key, sample: last })));
+    const other = this.#others.get(folded.otherKey);
     if (other === undefined) return;
     other.kept =
       other.kept === undefined
         ? relabelled(last, other.labels)
-        : sumOf(other.labels, other.kept, last);
+        : sumOfAll(other.labels, [other.kept, last]);
   }
 
   #fold(row: Row, room: Room): void {
     const labels = this.#otherLabels(row);
     const otherKey = keyOf(labels);
-    this.#folded.set(row.key, row.sample);
+    this.#folded.set(row.key, { sample: row.sample, otherKey });
     if (this.#isGauge || row.key !== otherKey) this.dropped += 1;
     if (this.#isGauge || this.#others.has(otherKey)) return;
 
@@ -218,21 +227,12 @@ export class FamilyPlaces {
   }
 
   #otherSamples(): Sample[] {
-    const sums = new Map<string, Sample | undefined>();
-    for (const [key, { kept }] of this.#others) sums.set(key, kept);
-    for (const [key, sample] of this.#folded) {
-      const labels = this.#otherLabels({ key, sample });
-      const otherKey = keyOf(labels);
-      if (!this.#others.has(otherKey)) continue;
-      const sum = sums.get(otherKey);
-      sums.set(
-        otherKey,
-        sum === undefined ? relabelled(sample, labels) : sumOf(labels, sum, sample),
-      );
-    }
-    return [...sums].flatMap(([otherKey, sum]) => {
-      const other = this.#others.get(otherKey);
-      if (sum === undefined || other === undefined) return [];
+    const parts = new Map<string, Sample[]>();
+    for (const [key, { kept }] of this.#others) parts.set(key, kept === undefined ? [] : [kept]);
+    for (const { sample, otherKey } of this.#folded.values()) parts.get(otherKey)?.push(sample);
+    return [...this.#others].flatMap(([key, other]) => {
+      const sum = sumOfAll(other.labels, parts.get(key) ?? []);
+      if (sum === undefined) return [];
       other.last = withoutRounding(other.last, sum);
       return [other.last];
     });

@@ -115,7 +115,12 @@ export interface HostFamilies {
   readonly foldedCpus: ReadonlyMap<string, number>;
 }
 
-export function hostFamilies(reading: HostReading, shown: ShownCpus): HostFamilies {
+/** `seriesMax`: what the cap on series leaves at most: of rows with 0 no more are made. */
+export function hostFamilies(
+  reading: HostReading,
+  shown: ShownCpus,
+  seriesMax = Number.POSITIVE_INFINITY,
+): HostFamilies {
   const byCpu = new CpuFamilies(reading.cpus, shown);
   const families = [
     ...SOFTNET_COUNTS.map((count) => {
@@ -141,7 +146,7 @@ export function hostFamilies(reading: HostReading, shown: ShownCpus): HostFamili
       reading.contextSwitches,
     ]),
     interruptFamily(reading.interrupts, byCpu, shown),
-    ...linkFamilies(reading),
+    ...linkFamilies(reading, seriesMax),
     ...factFamilies(reading),
   ];
   return { families, foldedCpus: byCpu.folded };
@@ -229,16 +234,20 @@ function interruptFamily(
   };
 }
 
-function linkFamilies({ links, driverDrops }: HostReading): Family[] {
+function linkFamilies({ links, driverDrops }: HostReading, seriesMax: number): Family[] {
   // A link that is down and never received is nobody's concern.
   const used = links.filter(({ up, stats }) => up || stats.rx_packets > 0);
-  const counters = (names: readonly LinkStatistic[]): ScalarSample[] =>
-    used.flatMap(({ name, stats }) =>
-      names.flatMap((counter) => {
+  const counters = (names: readonly LinkStatistic[]): ScalarSample[] => {
+    const samples: ScalarSample[] = [];
+    let zeros = 0;
+    for (const { name, stats } of used)
+      for (const counter of names) {
         const value = stats[counter];
-        return value === undefined ? [] : [{ labels: { device: name, counter }, value }];
-      }),
-    );
+        if (value === undefined || (value === 0 && ++zeros > seriesMax)) continue;
+        samples.push({ labels: { device: name, counter }, value });
+      }
+    return samples;
+  };
   return [
     {
       type: 'counter',

@@ -37,17 +37,24 @@ export function hasFallen(last: Sample, now: Sample): boolean {
   return false;
 }
 
-/** Both together under the labels given. Histograms must have the same bounds. */
-export function sumOf(labels: Labels, a: Sample, b: Sample): Sample {
-  if (!isHistogram(a) || !isHistogram(b)) return { labels, value: weightOf(a) + weightOf(b) };
-  const native = nativeSum(a.native, b.native);
+/** All together under the labels given; undefined for none. Histograms must have the same bounds. */
+export function sumOfAll(labels: Labels, samples: readonly Sample[]): Sample | undefined {
+  const [first, ...others] = samples;
+  if (first === undefined || others.length === 0) return first && relabelled(first, labels);
+  if (!isHistogram(first))
+    return { labels, value: samples.reduce((sum, sample) => sum + weightOf(sample), 0) };
+  const histograms = samples.filter(isHistogram);
+  const native = nativeSum(histograms);
   return {
     labels,
-    sum: a.sum + b.sum,
-    count: a.count + b.count,
-    classic: { bounds: a.classic.bounds, counts: countsSum(a.classic.counts, b.classic.counts) },
+    sum: histograms.reduce((total, { sum }) => total + sum, 0),
+    count: histograms.reduce((total, { count }) => total + count, 0),
+    classic: {
+      bounds: first.classic.bounds,
+      counts: countsSum(histograms.map(({ classic }) => classic.counts)),
+    },
     ...(native === undefined ? {} : { native }),
-    exemplars: [...(a.exemplars ?? []), ...(b.exemplars ?? [])],
+    exemplars: histograms.flatMap(({ exemplars = [] }) => exemplars),
   };
 }
 
@@ -68,17 +75,21 @@ function isHistogram(sample: Sample): sample is HistogramSample {
   return 'classic' in sample;
 }
 
-/** Only what both have: a sum of which one part is missing would be none. */
-function nativeSum(
-  a: NativeBuckets | undefined,
-  b: NativeBuckets | undefined,
-): NativeBuckets | undefined {
-  if (a === undefined || b === undefined) return undefined;
-  return { ...a, zeroCount: a.zeroCount + b.zeroCount, counts: countsSum(a.counts, b.counts) };
+/** Only what all have: a sum of which one part is missing would be none. */
+function nativeSum(histograms: readonly HistogramSample[]): NativeBuckets | undefined {
+  const parts = histograms.flatMap(({ native }) => native ?? []);
+  const [first] = parts;
+  if (first === undefined || parts.length < histograms.length) return undefined;
+  return {
+    ...first,
+    zeroCount: parts.reduce((sum, { zeroCount }) => sum + zeroCount, 0),
+    counts: countsSum(parts.map(({ counts }) => counts)),
+  };
 }
 
-function countsSum(a: ArrayLike<number>, b: ArrayLike<number>): Float64Array {
-  const sum = new Float64Array(Math.max(a.length, b.length));
-  for (let i = 0; i < sum.length; i++) sum[i] = (a[i] ?? 0) + (b[i] ?? 0);
+function countsSum(parts: readonly ArrayLike<number>[]): Float64Array {
+  const sum = new Float64Array(parts.reduce((most, { length }) => Math.max(most, length), 0));
+  for (const counts of parts)
+    for (let i = 0; i < counts.length; i++) sum[i] = (sum[i] ?? 0) + (counts[i] ?? 0);
   return sum;
 }

@@ -10,12 +10,21 @@ import type { FastifyInstance } from 'fastify';
 export async function listen(app: FastifyInstance, address: string): Promise<string> {
   const { host, port } = parseListenAddress(address);
   const candidates = host === '' ? ANY_ADDRESS : [await resolve(host, address)];
+  const scheme = app.server instanceof TlsServer ? 'https' : 'http';
+  // Bound to TCP, so it is neither null nor a pipe's name.
+  const bound = (): string => urlOf(scheme, app.server.address() as AddressInfo);
   for (const [i, candidate] of candidates.entries()) {
+    let told = false;
     try {
       await app.listen({
         host: candidate,
         port,
-        listenTextResolver: (url) => `listening on ${url}`,
+        // For 0.0.0.0 fastify asks once for each address of the host, loopback's first.
+        listenTextResolver: (url) => {
+          const text = told ? `reachable at ${url}` : `listening on ${bound()}`;
+          told = true;
+          return text;
+        },
       });
       break;
     } catch (error) {
@@ -24,11 +33,7 @@ export async function listen(app: FastifyInstance, address: string): Promise<str
       if (isLast || !NO_IPV6_CODES.includes(code)) throw refused(address, port, code, error);
     }
   }
-  // Bound to TCP, so it is neither null nor a pipe's name.
-  return urlOf(
-    app.server instanceof TlsServer ? 'https' : 'http',
-    app.server.address() as AddressInfo,
-  );
+  return bound();
 }
 
 export interface ListenAddress {

@@ -72,6 +72,8 @@ export function quantile(h: Histogram, q: number): number {
   return boundSeconds(last);
 }
 
+const FINE_IN_COARSE = 2 ** SCHEMA;
+
 /** Every eighth bound, 2^-24 s to 2^4 s: an exact subset of the native bounds. */
 export const CLASSIC_BOUNDS: readonly number[] = Array.from(
   { length: (BUCKETS - 1) / 2 ** SCHEMA + 1 },
@@ -83,11 +85,15 @@ export const CLASSIC_BOUNDS: readonly number[] = Array.from(
  * for nothing above 16 s is observed.
  */
 export function toClassic(h: Histogram): { bounds: readonly number[]; counts: Float64Array } {
+  const fine = h.counts;
   const counts = new Float64Array(CLASSIC_BOUNDS.length + 1);
-  for (let i = 0; i < BUCKETS; i++) {
-    // Upper-inclusive: fine bucket 8·j is the last one of coarse bucket j.
-    const coarse = (i + 2 ** SCHEMA - 1) >> SCHEMA;
-    counts[coarse] = (counts[coarse] ?? 0) + (h.counts[i] ?? 0);
+  counts[0] = fine[0] ?? 0;
+  // Upper-inclusive: fine bucket 8·j is the last one of coarse bucket j.
+  let i = 1;
+  for (let coarse = 1; coarse < CLASSIC_BOUNDS.length; coarse++) {
+    let sum = 0;
+    for (const end = i + FINE_IN_COARSE; i < end; i++) sum += fine[i] ?? 0;
+    counts[coarse] = sum;
   }
   return { bounds: CLASSIC_BOUNDS, counts };
 }

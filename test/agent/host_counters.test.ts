@@ -217,6 +217,35 @@ describe('on a modelled machine', () => {
     ).toEqual([]);
   });
 
+  test('drivers of more than 32 devices are all asked at first, and then in turn', () => {
+    const [lo, port] = machine.links;
+    if (lo === undefined || port === undefined) throw new Error('the model has no devices');
+    machine.links = [lo, ...Array.from({ length: 70 }, (_, at) => ({ ...port, name: `p${at}` }))];
+    const asked: Set<string>[] = [];
+    host = new HostCounters({
+      ...machine.sources,
+      ethtool: (device, buffer) => {
+        asked.at(-1)?.add(device);
+        return machine.sources.ethtool(device, buffer);
+      },
+    });
+    // Facts, for which drivers are asked as well, are not read again within the minute.
+    const gather = (): Set<string> => {
+      asked.push(new Set());
+      const { driverDrops } = host.gather(newCollectors(), 0);
+      expect(driverDrops.size).toBe(70);
+      return asked.at(-1) ?? new Set();
+    };
+    expect(gather().size).toBe(70);
+    const turns = [gather(), gather(), gather()];
+    expect(turns.map(({ size }) => size)).toEqual([32, 32, 32]);
+    expect(new Set(turns.flatMap((turn) => [...turn])).size).toBe(70);
+    // One that comes later is asked at once.
+    machine.links = [...machine.links, { ...port, name: 'late' }];
+    asked.push(new Set());
+    expect(host.gather(newCollectors(), 0).driverDrops.has('late')).toBe(true);
+  });
+
   test('facts of all devices are read at first, then those of four in a gather, once a minute', () => {
     const queues = (nowMs: number): (number | undefined)[] =>
       host

@@ -60,6 +60,7 @@ export class WholeAgent {
   readonly #host: HostCounters;
   readonly #shown: ShownCpus;
   readonly #cap: SeriesCap;
+  readonly #seriesMax: number;
   readonly #kernel: (() => Reading) | undefined;
   /** Of the last gather: what failed. */
   failed: string[] = [];
@@ -71,6 +72,7 @@ export class WholeAgent {
     kernel?: () => Reading,
   ) {
     this.#kernel = kernel;
+    this.#seriesMax = seriesMax;
     this.#probes = probes;
     this.#host = new HostCounters(machine.sources);
     this.#shown = new ShownCpus(seriesMax);
@@ -114,6 +116,7 @@ export class WholeAgent {
       irqDevices: devices.slice(1),
       exemplars: () => [],
       cpus: [],
+      seriesMax: this.#seriesMax,
     });
     const drops = dropFamilies({
       counted: true,
@@ -123,10 +126,11 @@ export class WholeAgent {
       symbols: { nameOf: () => undefined, nameOfLow: () => undefined },
       deviceLabel: label,
       devices: labels,
+      seriesMax: this.#seriesMax,
       links: host.links,
       protocols: host.protocols,
     });
-    const { families, foldedCpus } = hostFamilies(host, this.#shown);
+    const { families, foldedCpus } = hostFamilies(host, this.#shown, this.#seriesMax);
     const process = await processFamilies();
     this.failed = collectors.runs.filter(({ success }) => !success).map((run) => run.collector);
     const self = selfFamilies({

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { buildApp } from '../../src/serve/app.ts';
 import { ListenError, listen, parseListenAddress } from '../../src/serve/listen.ts';
@@ -36,6 +37,17 @@ describe('listen', () => {
     for (const host of ['127.0.0.1', '[::1]']) {
       expect((await ask(`http://${host}:${port}/-/healthy`)).status).toBe(200);
     }
+  });
+
+  test('logs the address that was set, also where that is every one of the host', async () => {
+    const lines: string[] = [];
+    const stream = { write: (line: string) => void lines.push(line) };
+    const app = buildApp(fakeSource(), { requestsInFlightMax: 40, logger: pino({}, stream) });
+    onTestFinished(() => app.close());
+    const url = await listen(app, '0.0.0.0:0');
+    const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    expect(messages[0]).toBe(`listening on ${url}`);
+    expect(url).toMatch(/^http:\/\/0\.0\.0\.0:\d+$/);
   });
 
   test('says who has the port, and what to do, when the address is in use', async () => {
