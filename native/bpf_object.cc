@@ -48,13 +48,17 @@ void BpfObject::SetConst(const std::string& name, std::span<const uint8_t> value
   auto* data = static_cast<uint8_t*>(const_cast<void*>(bpf_map__initial_value(map, &bytes)));
   if (data == nullptr || variable.offset + variable.size > bytes)
     throw Failure("set_const", EINVAL, action, "its section has no data").Map(variable.section);
-  std::memcpy(data + variable.offset, value.data(), value.size());
+  if (!value.empty()) std::memcpy(data + variable.offset, value.data(), value.size());
 }
 
 void BpfObject::SetMaxEntries(const std::string& name, uint32_t entries) {
   const std::string action = "resize map " + name;
   MustNotBeLoaded("resize", action);
-  const int error = bpf_map__set_max_entries(Map("resize", name), entries);
+  bpf_map* map = Map("resize", name);
+  // libbpf would believe it, and unmap so much beyond the section's memory.
+  if (bpf_map__is_internal(map))
+    throw Failure("resize", EINVAL, action, "global data has one entry").Map(name);
+  const int error = bpf_map__set_max_entries(map, entries);
   if (error != 0) throw Failure("resize", error, action).Map(name);
 }
 
@@ -155,16 +159,17 @@ void BpfObject::Sum(const std::string& name, std::span<const uint8_t> indices,
         .Map(name);
   const size_t words = sums.size() / sizeof(double);
   std::vector<uint32_t> places(indices.size() / sizeof(uint32_t));
-  std::memcpy(places.data(), indices.data(), places.size() * sizeof(uint32_t));
   std::vector<uint64_t> totals(words, 0);
+  // What is empty may have no address at all, which memcpy must not be given.
   if (!places.empty()) {
+    std::memcpy(places.data(), indices.data(), places.size() * sizeof(uint32_t));
     const size_t bytes = words * sizeof(uint64_t);
     const size_t last = *std::max_element(places.begin(), places.end());
     const Mapping& mapping = MappingFor(name, "sum", last * bytes, bytes);
     for (const uint32_t place : places) mapping.AddTo(place * bytes, totals.data(), words);
   }
   const std::vector<double> numbers(totals.begin(), totals.end());
-  std::memcpy(sums.data(), numbers.data(), words * sizeof(double));
+  if (words > 0) std::memcpy(sums.data(), numbers.data(), words * sizeof(double));
 }
 
 void BpfObject::Write(const std::string& name, size_t offset, std::span<const uint8_t> from) {

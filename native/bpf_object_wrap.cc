@@ -187,12 +187,15 @@ Napi::Value BpfObjectWrap::OpenEvents(const Napi::CallbackInfo& info) {
       arguments.CountOption(options, "pagesPerCpu", INT32_MAX),
       static_cast<uint32_t>(arguments.CountOption(options, "wakeupBytes", UINT32_MAX)),
       arguments.CountOption(options, "batchBytesMax", INT32_MAX)};
+  // This runs JavaScript, as the options' getters may: only now may the object be looked at.
+  const auto reader = std::make_shared<EventReader>(info.Env(), checked);
   const int map_fd = Opened("events").PerfEventArray(map);
-  std::shared_ptr<EventReader>& reader = readers_[map];
-  if (reader != nullptr && !reader->closed())
+  std::shared_ptr<EventReader>& place = readers_[map];
+  if (place != nullptr && !place->closed())
     throw Failure("events", EBUSY, "read events from map " + map, "it has a reader already")
         .Map(map);
-  reader = EventReader::Open(info.This().As<Napi::Object>(), map, map_fd, checked, on_batch);
+  reader->Open(info.This().As<Napi::Object>(), map, map_fd, on_batch);
+  place = reader;
   return ReaderObject(info.Env(), reader);
 }
 

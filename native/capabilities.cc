@@ -160,7 +160,10 @@ Standing StandingOf(pid_t tid) {
     const size_t colon = line.find(':');
     if (colon == std::string::npos) continue;
     const std::string_view key = std::string_view(line).substr(0, colon);
-    const char* value = line.c_str() + line.find_first_not_of(" \t", colon + 1);
+    const size_t begin = line.find_first_not_of(" \t", colon + 1);
+    // Some have no value, such as the groups of a process that has none.
+    if (begin == std::string::npos) continue;
+    const char* value = line.c_str() + begin;
     const char* end = line.c_str() + line.size();
     uint64_t number = 0;
     if (key == "CapInh" || key == "CapPrm" || key == "CapEff" || key == "CapAmb") {

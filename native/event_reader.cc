@@ -65,21 +65,24 @@ class Scope {
 
 }  // namespace
 
-std::shared_ptr<EventReader> EventReader::Open(Napi::Object keeper, const std::string& map,
-                                               int map_fd, const Options& options,
-                                               Napi::Function on_batch) {
-  auto reader = std::make_shared<EventReader>(keeper.Env(), options);
-  reader->OpenRings(map, map_fd);
-  try {
-    reader->Watch(keeper, on_batch);
-  } catch (...) {
-    reader->Close();
-    throw;
-  }
-  return reader;
+EventReader::EventReader(Napi::Env env, const Options& options) : env_(env), options_(options) {
+  Check(env_, napi_async_init(env_, nullptr, Napi::String::New(env_, "rxscope:events"),
+                              &async_context_));
 }
 
-EventReader::~EventReader() = default;
+// One that was opened has left in OnClosed already: it keeps itself until then.
+EventReader::~EventReader() { LeaveAsyncHooks(); }
+
+void EventReader::Open(Napi::Object keeper, const std::string& map, int map_fd,
+                       Napi::Function on_batch) {
+  OpenRings(map, map_fd);
+  try {
+    Watch(keeper, on_batch);
+  } catch (...) {
+    Close();
+    throw;
+  }
+}
 
 void EventReader::FreePerfBuffer::operator()(perf_buffer* buffer) const {
   perf_buffer__free(buffer);
@@ -127,8 +130,6 @@ void EventReader::OpenRings(const std::string& map, int map_fd) {
 void EventReader::Watch(Napi::Object keeper, Napi::Function on_batch) {
   keeper_ = Napi::Persistent(keeper);
   on_batch_ = Napi::Persistent(on_batch);
-  Check(env_, napi_async_init(env_, nullptr, Napi::String::New(env_, "rxscope:events"),
-                              &async_context_));
   if (!PrepareBatch()) throw Napi::Error::New(env_);
 
   uv_loop_t* loop = nullptr;
@@ -167,8 +168,6 @@ void EventReader::Close() {
     // Takes the descriptor out of libuv's set now, so that it may be closed below.
     uv_close(reinterpret_cast<uv_handle_t*>(&readable_), OnClosed);
     uv_close(reinterpret_cast<uv_handle_t*>(&unfinished_), OnClosed);
-  } else if (async_context_ != nullptr) {
-    napi_async_destroy(env_, async_context_);
   }
   rings_.reset();
   on_batch_.Reset();
@@ -176,11 +175,16 @@ void EventReader::Close() {
   keeper_.Reset();
 }
 
+void EventReader::LeaveAsyncHooks() {
+  if (async_context_ != nullptr) napi_async_destroy(env_, async_context_);
+  async_context_ = nullptr;
+}
+
 void EventReader::OnClosed(uv_handle_t* handle) {
   auto* reader = static_cast<EventReader*>(handle->data);
   if (--reader->open_handles_ > 0) return;
   // Not in Close: that may run inside a callback which uses the context.
-  napi_async_destroy(reader->env_, reader->async_context_);
+  reader->LeaveAsyncHooks();
   if (reader->cleanup_hook_ != nullptr) napi_remove_async_cleanup_hook(reader->cleanup_hook_);
   const auto last = std::move(reader->self_);
 }
@@ -222,6 +226,8 @@ void EventReader::ContinueOnNextTurn() {
 void EventReader::DeliverFromLoop() {
   // Only a callback that runs the loop itself gets here; what is due then waits for a later turn.
   if (delivering_) return;
+  // A callback that closes us and then runs the loop would see the last of us.
+  const auto alive = shared_from_this();
   const Scope scope(delivering_);
   const Napi::HandleScope handles(env_);
   if (!PrepareBatch()) return;

@@ -25,14 +25,16 @@ class EventReader : public std::enable_shared_from_this<EventReader> {
     size_t batch_bytes_max;
   };
 
-  // `keeper` is the JavaScript object that must not be collected while the reader is open, because
-  // it owns `map_fd`. Throws Failure.
-  static std::shared_ptr<EventReader> Open(Napi::Object keeper, const std::string& map, int map_fd,
-                                           const Options& options, Napi::Function on_batch);
-  EventReader(Napi::Env env, const Options& options) : env_(env), options_(options) {}
+  // Tells async_hooks of itself, whose JavaScript may do anything: what the caller knew of its own
+  // objects before may be gone afterwards.
+  EventReader(Napi::Env env, const Options& options);
   ~EventReader();
   EventReader(const EventReader&) = delete;
   EventReader& operator=(const EventReader&) = delete;
+
+  // Once, and without running JavaScript. `keeper` is the JavaScript object that must not be
+  // collected while the reader is open, because it owns `map_fd`. Throws Failure.
+  void Open(Napi::Object keeper, const std::string& map, int map_fd, Napi::Function on_batch);
 
   // Delivers what is in the rings now; what the callback throws comes out of here, and what was not
   // delivered yet follows from the loop. Does nothing once the reader is closed.
@@ -74,6 +76,7 @@ class EventReader : public std::enable_shared_from_this<EventReader> {
   // Turns the batch into the callback's two arguments and empties it; false as above.
   bool TakeBatch(napi_value arguments[2]);
 
+  void LeaveAsyncHooks();
   static void OnClosed(uv_handle_t* handle);
 
   const Napi::Env env_;

@@ -10,16 +10,20 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { run, SetupError, step } from './report.mjs';
 
-/** Builds what is out of date below `root`. Each step's failure names its command and output. */
-export async function compile(root) {
+/**
+ * Builds what is out of date below `root`, for tests also what only they need. Each step's failure names
+ * its command and output.
+ */
+export async function compile(root, { tests }) {
   const stampFile = join(root, 'dist/.build.json');
   const stamps = readStamps(stampFile);
-  for (const { name, label, inputs, outputs, build } of STEPS) {
+  for (const { name, label, inputs, outputs, build } of tests ? [...STEPS, SANITIZED] : STEPS) {
     const stamp = hashFiles(root, inputs(root));
     if (stamps[name] === stamp && outputs(root).every((file) => existsSync(join(root, file)))) {
       continue;
@@ -61,16 +65,32 @@ const STEPS = [
   {
     name: 'addon',
     label: 'building the native addon',
-    inputs: (root) => [
-      'src/setup/compile.mjs',
-      'binding.gyp',
-      'node_modules/node-addon-api/package.json',
-      ...filesBelow(root, 'native'),
-    ],
+    inputs: addonFiles,
     outputs: () => ['build/Release/rxscope.node'],
     build: buildAddon,
   },
 ];
+
+/** The addon once more, which ends the process at the first access or value that C++ forbids. */
+const SANITIZED = {
+  name: 'sanitized',
+  label: 'building the native addon with AddressSanitizer and UBSan, for its tests',
+  inputs: addonFiles,
+  // Below the ordinary one's folder, which node-gyp empties first: then it is built anew, too.
+  outputs: () => [`${SANITIZED_FOLDER}/build/Release/rxscope.node`],
+  build: buildSanitized,
+};
+const SANITIZED_FOLDER = 'build/sanitized';
+const SANITIZER = '-fsanitize=address,undefined -fno-sanitize-recover=all';
+
+function addonFiles(root) {
+  return [
+    'src/setup/compile.mjs',
+    'binding.gyp',
+    'node_modules/node-addon-api/package.json',
+    ...filesBelow(root, 'native'),
+  ];
+}
 
 async function compileTypescript(root) {
   // Without its record of the last run the compiler writes every file, also one that was deleted.
@@ -114,10 +134,25 @@ async function compileBpfProgram(root, source) {
 }
 
 async function buildAddon(root) {
-  const nodeGyp = join(root, 'node_modules/node-gyp/bin/node-gyp.js');
+  await nodeGyp(root, 'rebuild', ['--release']);
+}
+
+async function buildSanitized(root) {
+  const folder = join(root, SANITIZED_FOLDER);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['binding.gyp', 'native', 'node_modules', 'package.json'])
+    symlinkSync(join('../..', name), join(folder, name));
+  // Lines are all that a report needs of the debugger's information.
+  const env = { CXXFLAGS: `${SANITIZER} -O1 -g1 -fno-omit-frame-pointer`, LDFLAGS: SANITIZER };
+  await nodeGyp(root, 'rebuild', ['--release', `--directory=${folder}`], env);
+}
+
+async function nodeGyp(root, verb, options, env = {}) {
+  const program = join(root, 'node_modules/node-gyp/bin/node-gyp.js');
   const hint = 'A missing header? libbpf-dev has bpf/libbpf.h; Node.js has node_api.h.';
-  const args = [nodeGyp, 'rebuild', '--release', '--jobs=max', ...nodeHeaders()];
-  await mustRun(root, 'node-gyp', process.execPath, args, hint);
+  const args = [program, verb, ...options, '--jobs=max', ...nodeHeaders()];
+  await mustRun(root, 'node-gyp', process.execPath, args, hint, env);
 }
 
 /** Node's own headers where its package brought them, so that node-gyp need not download them. */
@@ -128,8 +163,8 @@ function nodeHeaders() {
   return prefix === undefined ? [] : [`--nodedir=${prefix}`];
 }
 
-async function mustRun(root, what, command, args, hint) {
-  const { code, output } = await run(command, args, { cwd: root });
+async function mustRun(root, what, command, args, hint, env = {}) {
+  const { code, output } = await run(command, args, { cwd: root, env: { ...process.env, ...env } });
   if (code === 0) return;
   const line = [basename(command), ...args].join(' ');
   throw new SetupError(

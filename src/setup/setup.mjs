@@ -21,7 +21,7 @@ export async function setup({ tests }) {
       ...(tests && process.env.RXSCOPE_DEPLOY === 'all' ? IMAGE_PACKAGES : []),
     ]);
     await installDependencies(ROOT);
-    await compile(ROOT);
+    await compile(ROOT, { tests });
   } catch (error) {
     fail(error);
   }

@@ -1,5 +1,5 @@
 // A vitest reporter that writes, for test.mjs, the counts, the reasons of skipped tests, and what passed at
-// its second run only.
+// its second run only, with the reason why it may (test/second_run.ts).
 // vitest's JSON reporter has neither the reasons nor the files that failed to load.
 
 import { writeFileSync } from 'node:fs';
@@ -23,7 +23,8 @@ function count(tally, module, test) {
   if (state === 'passed') {
     tally.passed += 1;
     if (test.diagnostic()?.flaky) {
-      tally.secondRun.push({ name, found: errors?.[0]?.message ?? 'no message' });
+      const found = errors?.[0]?.message ?? 'no message';
+      tally.secondRun.push({ name, found, reason: test.meta().secondRun });
     }
   } else if (state === 'failed') tally.failed += 1;
   else {

@@ -1,5 +1,6 @@
 // The agent where something is missing: permission, the kernel's type information, tracefs, the
 // BPF object, the addon. It runs, serves what it can, and gives one plain reason for the rest.
+// Nowhere is there a tracefs, by which bpftrace could measure instead (bpftrace.test.ts).
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { ROOT } from '../repo/project_files.ts';
 import { runRxscope, startAgent } from './agent_process.ts';
 import { ENABLED, LATENCIES, standings } from './catalogue.ts';
 import { scratch } from './scratch.ts';
-import { after, asNobody, hiding, replacing } from './surroundings.ts';
+import { after, asNobody, hiding, NO_TRACEFS, replacing } from './surroundings.ts';
 
 const files = scratch();
 const OBJECT = join(ROOT, 'dist/bpf/rxscope.bpf.o');
@@ -40,32 +41,32 @@ const CASES: readonly {
 }[] = [
   {
     missing: 'permission',
-    command: () => asNobody(files.folder),
+    command: () => asNobody(files.folder, { mounts: NO_TRACEFS }),
     reason: /EPERM: BPF is not permitted here; run as root or with CAP_BPF and CAP_PERFMON/,
   },
   {
     missing: "the kernel's type information",
-    command: () => after([hiding('/sys/kernel/btf')]),
+    command: () => after([...NO_TRACEFS, hiding('/sys/kernel/btf')]),
     reason: /the kernel's type information \(\/sys\/kernel\/btf\/vmlinux\)/,
   },
   {
     missing: 'the BPF object, garbage in its place',
-    command: () => after([replacing(OBJECT, garbage())]),
+    command: () => after([...NO_TRACEFS, replacing(OBJECT, garbage())]),
     reason: /dist\/bpf\/rxscope\.bpf\.o/,
   },
   {
     missing: 'most of the BPF object',
-    command: () => after([replacing(OBJECT, truncated())]),
+    command: () => after([...NO_TRACEFS, replacing(OBJECT, truncated())]),
     reason: /dist\/bpf\/rxscope\.bpf\.o/,
   },
   {
     missing: 'the BPF object',
-    command: () => after([hiding(join(ROOT, 'dist/bpf'))]),
+    command: () => after([...NO_TRACEFS, hiding(join(ROOT, 'dist/bpf'))]),
     reason: /the BPF object/,
   },
   {
     missing: 'the addon',
-    command: () => after(addonFolders().map(hiding)),
+    command: () => after([...NO_TRACEFS, ...addonFolders().map(hiding)]),
     reason: /^cannot load the native addon: .* `npm run build`/,
     collectors: ['links'],
   },
@@ -144,8 +145,7 @@ describe.each(CASES)('without $missing', ({ command, reason, collectors = [] }) 
 });
 
 test('without tracefs and debugfs everything is up: no program needs them here', async () => {
-  const command = after([hiding('/sys/kernel/tracing'), hiding('/sys/kernel/debug')]);
-  const agent = await startAgent(['--strict'], command);
+  const agent = await startAgent(['--strict'], after(NO_TRACEFS));
   const numbers = await agent.numbers();
   expect(numbers.total('rxscope_probe_up')).toBe(ENABLED.length);
   for (const { labels } of numbers.find('rxscope_probe_info')) {

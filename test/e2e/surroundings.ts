@@ -57,6 +57,9 @@ const TRACING = '/sys/kernel/tracing';
 /** Where classic tracepoints are. Not twice on the same place, hence what lies between. */
 export const TRACEFS: readonly Mount[] = [hiding(TRACING), ['-t', 'tracefs', 'none', TRACING]];
 
+/** No tracepoint can be found, so bpftrace, which the agent falls back to, cannot measure either. */
+export const NO_TRACEFS: readonly Mount[] = [hiding(TRACING), hiding('/sys/kernel/debug')];
+
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -237,6 +237,57 @@ describe('a map', () => {
   });
 });
 
+describe('resizing', () => {
+  test.each(['.rodata', '.data.config'])(
+    'global data is refused: %s has the size of its variables',
+    (section) => {
+      object = addon.openObject(buildFixture('calls'));
+      const opened = object;
+      for (const entries of [0, 2, 100_000]) {
+        expect(failureOf(() => opened.setMaxEntries(section, entries))).toMatchObject({
+          operation: 'resize',
+          code: 'EINVAL',
+          map: section,
+        });
+      }
+      // Its memory is still its own: what was not resized can be set, loaded and closed.
+      opened.setConst('watched_pid', u32(1));
+      opened.load();
+      expect(opened.mapBytes(section)).toBeLessThan(4096);
+      opened.close();
+    },
+  );
+
+  test('a map that the object does not know names it', () => {
+    object = addon.openObject(buildFixture('calls'));
+    const opened = object;
+    const failure = failureOf(() => opened.setMaxEntries('nothing', 3));
+    expect(failure).toMatchObject({ operation: 'resize', code: 'ENOENT', map: 'nothing' });
+  });
+});
+
+test('nothing is copied from and to arrays that have no bytes', () => {
+  object = loadCalls();
+  const loaded = object;
+  const empty = [new Uint8Array(0), new Uint8Array(new ArrayBuffer(0)), detached()];
+  for (const nothing of empty) {
+    loaded.read('slots', 0, nothing);
+    loaded.sum('slots', nothing, nothing);
+    loaded.sum('slots', u32(0), nothing);
+    loaded.sum('slots', nothing, new Uint8Array(8));
+    loaded.write('.data.config', 0, nothing);
+    expect(failureOf(() => addon.routeDump(nothing)).code).toBe('EINVAL');
+    expect(addon.ethtool('lo', nothing)).toBeGreaterThan(0);
+  }
+});
+
+/** An array whose memory another thread has by now. */
+function detached(): Uint8Array {
+  const array = new Uint8Array(8);
+  structuredClone(array.buffer, { transfer: [array.buffer] });
+  return array;
+}
+
 test('a struct that the object does not know has no layout', () => {
   object = addon.openObject(buildFixture('calls'));
   const opened = object;

@@ -51,6 +51,9 @@ function decode(frames: Uint8Array): Received[] {
   return received;
 }
 
+/** What a machine that others load too may take. */
+const eventually = (holds: () => void): Promise<void> => vi.waitFor(holds, { timeout: 20_000 });
+
 /** Lets everything happen that would happen without another wake-up from the kernel. */
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 11; turn++) await nextTurn();
@@ -69,7 +72,7 @@ describe('a reader', () => {
     });
     await turns();
     makeCalls(1009);
-    await vi.waitFor(() => expect(received.length).toBe(1009));
+    await eventually(() => expect(received.length).toBe(1009));
     expect(sequences(received)).toEqual(upTo(1009));
     for (const { pid, cpu, frameCpu } of received) {
       expect(pid).toBe(process.pid);
@@ -81,7 +84,7 @@ describe('a reader', () => {
     const received: Received[] = [];
     openReader((frames) => received.push(...decode(frames)));
     makeCalls(101);
-    await vi.waitFor(() => expect(received.length).toBe(101));
+    await eventually(() => expect(received.length).toBe(101));
   });
 
   test('keeps batches within their bound and lets the loop turn between them', async () => {
@@ -113,7 +116,7 @@ describe('a reader', () => {
     const sizes: number[] = [];
     openReader((frames) => sizes.push(frames.byteLength), { ...ROOMY, batchBytesMax: 1 });
     makeCalls(13);
-    await vi.waitFor(() => expect(sizes.length).toBe(13));
+    await eventually(() => expect(sizes.length).toBe(13));
     expect(new Set(sizes)).toEqual(new Set([STEP_BYTES]));
   });
 
@@ -144,7 +147,7 @@ describe('a reader', () => {
     await turns();
     // On two CPUs: whichever ring they fall into, one holds more than 16 KiB.
     makeCalls(2003);
-    await vi.waitFor(() => expect(received.length).toBeGreaterThan(500));
+    await eventually(() => expect(received.length).toBeGreaterThan(500));
   });
 
   test('tells how many records a small ring lost', () => {
@@ -185,7 +188,7 @@ describe('a reader', () => {
       });
     });
     makeCalls(1);
-    await vi.waitFor(() => expect(seen).toBe('opened here'));
+    await eventually(() => expect(seen).toBe('opened here'));
   });
 
   test('takes a new buffer when the callback has given the old one away', async () => {
@@ -196,9 +199,9 @@ describe('a reader', () => {
       received.push(...decode(moved));
     });
     makeCalls(101);
-    await vi.waitFor(() => expect(received.length).toBe(101));
+    await eventually(() => expect(received.length).toBe(101));
     makeCalls(103);
-    await vi.waitFor(() => expect(received.length).toBe(101 + 103));
+    await eventually(() => expect(received.length).toBe(101 + 103));
     expect(sequences(received)).toEqual(upTo(101 + 103));
   });
 });
@@ -217,7 +220,7 @@ describe('closing a reader', () => {
       { ...ROOMY, batchBytesMax: 1024 },
     );
     makeCalls(1009);
-    await vi.waitFor(() => expect(batches).toBe(1));
+    await eventually(() => expect(batches).toBe(1));
     await turns();
     expect(batches).toBe(1);
     close(opened);
@@ -267,7 +270,7 @@ describe('a drain', () => {
     makeCalls(1009);
     expect(() => reader.drain()).toThrow('thrown by the callback');
     expect(received.length).toBe(32);
-    await vi.waitFor(() => expect(received.length).toBe(1009));
+    await eventually(() => expect(received.length).toBe(1009));
     expect(sequences(received)).toEqual(upTo(1009));
   });
 

@@ -56,7 +56,18 @@ async function serveTls(yaml: string) {
 
 /** The status, or 0 when there was no answer. */
 function curl(url: string, ...options: readonly string[]): Promise<number> {
-  const words = ['-s', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '20'];
+  // Whatever proxy the environment names, it is not for this machine's own ports.
+  const words = [
+    '--noproxy',
+    '*',
+    '-s',
+    '-o',
+    '/dev/null',
+    '-w',
+    '%{http_code}',
+    '--max-time',
+    '20',
+  ];
   const cacert = ['--cacert', pki.path('ca.pem')];
   return new Promise((resolve) => {
     execFile('curl', [...words, ...cacert, ...options, url], (_error, stdout) => {

@@ -35,7 +35,12 @@ export class CheckoutCopy {
   readonly #running = new Set<ChildProcess>();
 
   constructor(
-    files: readonly string[] = [...projectFiles(), 'dist', 'build/Release/rxscope.node'],
+    files: readonly string[] = [
+      ...projectFiles(),
+      'dist',
+      'build/Release/rxscope.node',
+      'build/sanitized/build/Release/rxscope.node',
+    ],
   ) {
     // mkdtemp makes it private, but some tests run as nobody.
     chmodSync(this.root, 0o755);
