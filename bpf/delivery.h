@@ -80,8 +80,7 @@ static __always_inline void leave(struct cpu_state *s, struct packet *p)
 	if (p->closed)
 		return;
 	p->closed = CLOSED;
-	/* Who taps what goes to others does not receive it. */
-	if (!p->copied_ns || (p->tapped && p->fate != FATE_OTHER_PROTOCOL)) {
+	if (!p->copied_ns) {
 		add(&s->fates[p->fate & (FATES_ALL - 1)], 1, true);
 		return;
 	}

@@ -25,7 +25,14 @@ static __always_inline int raw_queueing(enum access access, const struct sock *s
 	return 0;
 }
 
-/* A packet socket got a copy of the packet that was announced last. */
+/* Has the kernel a protocol of its own for this? What a packet socket sees of it, it only taps. */
+static __always_inline bool is_handled(__u16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ||
+	       protocol == bpf_htons(ETH_P_ARP);
+}
+
+/* A packet socket got a copy of the packet that was announced last, or the only one: LLDP, EAPOL … */
 static __always_inline int packet_socket_ready(struct cpu_state *s, enum access access,
 					       const struct sock *sk, __u64 now)
 {
@@ -36,10 +43,8 @@ static __always_inline int packet_socket_ready(struct cpu_state *s, enum access 
 		return 0;
 	/* A copy of an outgoing packet, or one that a reader has taken already, has another. */
 	head = (__u64)LOAD(access, sk, sk_receive_queue.prev, head);
-	if (head != p->head)
-		return 0;
-	p->copied_ns = now;
-	p->tapped = 1;
+	if (head == p->head && !is_handled(LOAD(access, sk, sk_receive_queue.prev, protocol)))
+		p->copied_ns = now;
 	return 0;
 }
 
@@ -60,9 +65,8 @@ static __always_inline int raw_socket_ready(struct cpu_state *s, enum access acc
 		add(&s->deliveries_without_start, 1, !in_net_rx(s));
 		return 0;
 	}
-	if (p->tapped || !p->copied_ns)
+	if (!p->copied_ns)
 		p->copied_ns = now;
-	p->tapped = 0;
 	return 0;
 }
 

@@ -19,8 +19,8 @@
  * FATE_OTHER_CPU (without functions FATE_NOT_QUEUED), the delivery is one without a start.
  *
  * Raw, ping and packet sockets get copies. The time is kept, and counts if no TCP or UDP socket
- * takes the packet. A packet socket's counts only where the packet was for nobody else, neither dropped
- * nor a datagram: who taps is no receiver.
+ * takes the packet. A packet socket's counts only of what the kernel has no protocol for: who taps IP or
+ * ARP is no receiver.
  *
  * What cannot be matched that way is never guessed: the packet gets a fate, the delivery is counted
  * as one without a start.
@@ -137,12 +137,11 @@ static __always_inline bool settle_dropped(struct cpu_state *s, __u64 skb, enum 
 	if (p && !p->closed) {
 		d->device_slot = p->device_slot;
 		d->ifindex = p->ifindex;
-		if (p->copied_ns && !p->tapped) {
-			/* A raw or ping socket has its copy: a delivery, whatever becomes of the rest. */
+		/* Where a raw or ping socket has a copy, that is a delivery, whatever becomes of the rest. */
+		if (p->copied_ns)
 			leave(s, p);
-		} else {
+		else
 			add(&s->fates[fate], 1, shared);
-		}
 		p->closed = CLOSED_DROPPED;
 		return true;
 	}

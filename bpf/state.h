@@ -115,7 +115,7 @@ struct packet {
 		struct {
 			__u8 transport;		/* IPPROTO_*, 0 when it is not IP */
 			__u8 device_slot;
-			__u8 tapped;		/* no other than packet sockets have a copy */
+			__u8 reserved;
 			__u8 origin;		/* enum origin */
 		};
 	};

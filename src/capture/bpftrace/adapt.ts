@@ -8,6 +8,7 @@ import { isAtLeast, tracefsMounted } from './find.ts';
  */
 const SOCKET: readonly (readonly [string, string])[] = [
   ['tracepoint:sock:sk_data_ready', 'kprobe:sock_def_readable'],
+  ['args->skaddr', 'arg0'],
   ['args->family', '((struct sock *)arg0)->__sk_common.skc_family'],
   ['args->protocol', '((struct sock *)arg0)->sk_protocol'],
 ];
