@@ -156,9 +156,12 @@ describe('the scripts of the probes', () => {
       const both = await underBoth(probe, traffic);
       for (const printed of both) {
         expect(printed.count(`${probe}_ns`, 'vb,0,17')).toBe(DATAGRAMS);
-        // The end of the connection and its beginning tell a socket, too.
+        // The end of the connection and its beginning tell a socket, too. A segment that was not alone in
+        // its softirq and was merged into one that its reader has not read yet is nobody's.
         const segments = printed.count(`${probe}_ns`, 'vb,0,6');
-        expect(segments).toBeGreaterThanOrEqual(SEGMENTS);
+        const nobodys = printed.count('deliveries_without_start');
+        expect(segments + nobodys).toBeGreaterThanOrEqual(SEGMENTS);
+        expect(segments).toBeGreaterThan(0.97 * SEGMENTS);
         expect(segments).toBeLessThanOrEqual(SEGMENTS + 3);
       }
     },
