@@ -64,7 +64,7 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
       type: 'counter',
       name: 'rxscope_over_budget_total',
       help: 'Observations longer than the budget of their probe, counted exactly in the kernel.',
-      samples: exact.flatMap((probe) => overBudget(probe.id, rows.get(probe.id) ?? [])),
+      samples: exact.flatMap((probe) => overBudget(probe, rows.get(probe.id) ?? [], context)),
     },
     {
       type: 'gauge',
@@ -114,7 +114,7 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
 
 type Known = Pick<FamilyContext, 'devices' | 'irqDevices'>;
 
-/** Label sets that must exist from the start: one for each that can occur, and of `most` devices. */
+/** Label sets that must exist from the start: one for each that can occur; about `most`, if there are more. */
 export function knownLabels(
   { by }: Probe,
   { devices, irqDevices }: Known,
@@ -129,7 +129,7 @@ export function knownLabels(
       return PROTOCOLS.map((protocol) => ({ protocol }));
     case 'device_protocol':
       return devices
-        .slice(0, most)
+        .slice(0, Math.ceil(most / PROTOCOLS.length))
         .flatMap((device) => PROTOCOLS.map((protocol) => ({ device, protocol })));
     case 'vector':
       return VECTORS.map((vector) => ({ vector }));
@@ -249,13 +249,17 @@ function add(group: Group, histogram: Histogram): void {
   merge(group.histogram, histogram);
 }
 
-function overBudget(probe: string, rows: readonly Row[]): ScalarSample[] {
-  const sums = new Map<string, number>();
+function overBudget(probe: Probe, rows: readonly Row[], context: FamilyContext): ScalarSample[] {
+  const byDevice = labelsOf(probe).includes('device');
+  const known = probe.by === 'irq' ? context.irqDevices : byDevice ? context.devices : [''];
+  const sums = new Map<string, number>(
+    known.slice(0, zerosMax(context)).map((device) => [device, 0]),
+  );
   for (const { labels, histogram } of rows) {
     const device = labels.device ?? '';
     sums.set(device, (sums.get(device) ?? 0) + (histogram?.overBudget ?? 0));
   }
-  return Array.from(sums, ([device, value]) => ({ labels: { probe, device }, value }));
+  return Array.from(sums, ([device, value]) => ({ labels: { probe: probe.id, device }, value }));
 }
 
 function receivedSamples(reading: Reading | undefined, context: FamilyContext): ScalarSample[] {

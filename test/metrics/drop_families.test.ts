@@ -126,6 +126,19 @@ test('a kernel without reasons names the function, and never an address', () => 
   ]);
 });
 
+test('a link that has a kind and sits on hardware is a card, too', () => {
+  const links = [
+    link(2, 'ib0', 7, { kind: 'ipoib', parentDevice: '0000:81:00.0' }),
+    link(3, 'can0', 5, { kind: 'can', parentDevice: 'spi0.0' }),
+    link(4, 'vcan0', 3, { kind: 'vcan' }),
+  ];
+  const rows = samples({ links }, 'rxscope_packets_dropped_total');
+  expect(rows.filter(([{ where }]) => where === 'device')).toEqual([
+    [{ where: 'device', device: 'ib0' }, 7],
+    [{ where: 'device', device: 'can0' }, 5],
+  ]);
+});
+
 test("the total is the cards' missed packets and the kernel's drops, each once", () => {
   const links = [
     link(1, 'lo', 0),

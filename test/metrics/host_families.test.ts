@@ -256,7 +256,14 @@ describe('interfaces', () => {
         groFlushTimeoutNs: 0,
       },
     };
-    const links = [link('lo'), link('veth1', { kind: 'veth' }), link('eth0'), link('eth1')];
+    const links = [
+      link('lo'),
+      link('veth1', { kind: 'veth' }),
+      link('eth0'),
+      link('eth1'),
+      // Hardware with a kind, whose facts are still to be read.
+      link('can0', { kind: 'can', parentDevice: 'spi0.0' }),
+    ];
     const host = reading({ links, devices: [facts] });
     const none = { driver: '', bus: '', numa_node: '' };
     expect(rowsOf('rxscope_device_info', host)).toEqual([
