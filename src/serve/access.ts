@@ -2,11 +2,13 @@
 // the headers that go with each answer. Asks for the rules anew at each connection and each request,
 // so that a change needs neither a restart nor a timer. Where the rules come from is not its business.
 
+import { constants } from 'node:crypto';
 import { Server as HttpsServer, type ServerOptions } from 'node:https';
 import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BasicAuth } from './basic_auth.ts';
 import { type ClientRules, clientRefusal } from './client_certificates.ts';
+import { RECEIVE_MS_MAX } from './limits.ts';
 
 export interface AccessRules {
   /** Undefined: plain HTTP. Whether there is TLS must not change while the server listens. */
@@ -35,29 +37,29 @@ export class Access {
   httpsOptions(): ServerOptions | undefined {
     return (
       this.#tls && {
-        ...this.#tls.context,
+        ...contextOf(this.#tls),
         requestCert: this.#tls.clients.asked,
         // Judged in secureConnection below, which knows more kinds of rules than Node does.
         rejectUnauthorized: false,
-        handshakeTimeout: HANDSHAKE_MS_MAX,
+        handshakeTimeout: RECEIVE_MS_MAX,
       }
     );
   }
 
-  /** Call it before any route is there. */
   protect(app: FastifyInstance): void {
-    app.addHook('onRequest', async (request, reply) => {
-      if (!(await this.admits(request, reply))) return reply;
-    });
     app.addHook('onClose', async () => this.#auth.close());
     const server: unknown = app.server;
     if (server instanceof HttpsServer) this.#protectTls(server);
   }
 
-  /** False when the request must not go on: then it has been answered. */
+  /** To every answer. */
+  addHeaders(reply: FastifyReply): void {
+    reply.headers(this.#rules().headers);
+  }
+
+  /** False when the request must not go on: then it has been answered. Ask it before any route. */
   async admits(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
-    const { headers, users } = this.#rules();
-    reply.headers(headers);
+    const { users } = this.#rules();
     if (users.size === 0) return true;
     const { authorization } = request.headers;
     const verdict = await this.#auth.check(authorization, users, request.ip);
@@ -90,14 +92,16 @@ export class Access {
     if (tls === this.#tls || tls === undefined) return;
     this.#tls = tls;
     // A context of its own has keys of its own for session tickets: nobody resumes under old rules.
-    server.setSecureContext(tls.context);
+    server.setSecureContext(contextOf(tls));
     // Node reads this property at each connection; there is no method that sets it.
     (server as { requestCert?: boolean }).requestCert = tls.clients.asked;
   }
 }
 
-/** Of a connection, from its beginning to the end of the handshake. */
-const HANDSHAKE_MS_MAX = 5_000;
+/** A client of TLS 1.2 could else have the costly part of the handshake again and again. */
+function contextOf({ context }: NonNullable<AccessRules['tls']>): SecureContextOptions {
+  return { ...context, secureOptions: constants.SSL_OP_NO_RENEGOTIATION };
+}
 
 function refuse(reply: FastifyReply, verdict: 'refused' | 'busy'): void {
   if (verdict === 'busy') {

@@ -1,7 +1,7 @@
 // Puts the HTTP server together: its limits, its plain-text errors, its end. One file a route is
 // in routes/. Does not listen (listen.ts), and knows the agent only as a ServeSource.
 
-import type { Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyError,
@@ -11,9 +11,12 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Access } from './access.ts';
-import { answerClientError, SafeResponse } from './every_answer.ts';
+import { Connections } from './connections.ts';
+import { answerClientError } from './every_answer.ts';
+import { foreignRequest, isLoopback } from './foreign_request.ts';
+import { httpServer } from './http_server.ts';
+import { connectionsMax, openFilesMax } from './limits.ts';
 import { PATHS } from './paths.ts';
-import { DEADLINE_MAX_MS } from './request_headers.ts';
 import { apiRoutes } from './routes/api.ts';
 import { healthRoutes } from './routes/health.ts';
 import { landingRoute } from './routes/landing.ts';
@@ -29,45 +32,51 @@ export interface AppOptions {
 }
 
 export function buildApp(source: ServeSource, options: AppOptions): FastifyInstance {
-  const http = {
-    maxHeaderSize: HEADERS_BYTES_MAX,
-    headersTimeout: 5_000,
-    ServerResponse: SafeResponse,
-  };
-  const tls = options.access?.httpsOptions();
+  const connections = new Connections(connectionsMax(options.requestsInFlightMax, openFilesMax()));
+  const { access } = options;
   const app = Fastify({
     ...(options.logger ? { loggerInstance: options.logger } : {}),
     // A line a request is for debugging only; see the onResponse hook below.
     logController: new LogController({ disableRequestLogging: true }),
-    // For the types the server is a plain one; no route can tell the difference.
-    ...(tls === undefined ? { http } : { https: { ...http, ...tls } as unknown as null }),
-    // From the first byte of a request to its last; scrapers send a few hundred bytes.
-    requestTimeout: 10_000,
-    // A connection on which nothing moves, such as a reader that has stopped reading. Longer than
-    // the longest wait for a gather, in which nothing moves either.
-    connectionTimeout: DEADLINE_MAX_MS + 30_000,
+    serverFactory: (handler) => httpServer(handler, connections, access?.httpsOptions()),
     bodyLimit: 1024,
     forceCloseConnections: 'idle',
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       // No hook runs for a path that cannot be parsed.
-      const admitted = options.access?.admits(request, reply) ?? Promise.resolve(true);
-      admitted.then(
+      admits(request, reply).then(
         (yes) => yes && answerError(error, request, reply),
         (why: FastifyError) => answerError(why, request, reply),
       );
+      connections.handedOver(reply.raw, 0);
     },
   });
-  // Connections cost memory and descriptors before any request is counted. Room for keep-alive and
-  // for health checks beside the scrapes; a connection beyond it is closed at once.
-  app.server.maxConnections = Math.max(256, 4 * options.requestsInFlightMax);
-  endWithin(app);
+  let loopbackOnly: boolean | undefined;
+  /** False when the request must not go on: then it has been answered. */
+  const admits = async (request: FastifyRequest, reply: FastifyReply): Promise<boolean> => {
+    access?.addHeaders(reply);
+    loopbackOnly ??= isLoopback((app.server.address() as AddressInfo | null)?.address ?? '');
+    const foreign = foreignRequest(request.raw, loopbackOnly);
+    if (foreign !== undefined) {
+      reply.code(foreign.status).type(TEXT).send(foreign.why);
+      return false;
+    }
+    return access === undefined || access.admits(request, reply);
+  };
+  endWithin(app, connections);
+  // Before any route is there.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!(await admits(request, reply))) return reply;
+  });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    connections.handedOver(reply.raw, bytesOf(payload));
+  });
 
   // No route reads a body: one that is sent anyway is neither parsed nor a reason to answer 415.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
-  options.access?.protect(app);
+  access?.protect(app);
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request;
     const durationMs = Math.round(reply.elapsedTime * 1000) / 1000;
@@ -84,29 +93,19 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
   return app;
 }
 
-/** Prometheus sends about 500 bytes; Node's own default is twice as much as this. */
-const HEADERS_BYTES_MAX = 8 * 1024;
 // The agent's end takes at most 2 s in all: scrapes may still wait for 1 s, their answers are sent
 // in the next 0.5 s, and the rest is for detaching the probes.
 const DRAIN_MS = 1_000;
 const CLOSE_ALL_MS = 1_500;
 
 /** Makes `app.close()` answer what is in flight and yet end soon, whatever the clients do. */
-function endWithin(app: FastifyInstance): void {
+function endWithin(app: FastifyInstance, connections: Connections): void {
   let closing = false;
-  const open = new Set<Socket>();
-  app.server.on('connection', (socket) => {
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
-  });
   app.addHook('preClose', async () => {
     closing = true;
     // For connections that are neither idle nor answered: half a request, no request at all, or a
     // TLS handshake that is not done, which the HTTP server does not know of.
-    const closeAll = setTimeout(() => {
-      app.server.closeAllConnections();
-      for (const socket of open) socket.destroy();
-    }, CLOSE_ALL_MS);
+    const closeAll = setTimeout(() => connections.closeAll(), CLOSE_ALL_MS);
     closeAll.unref();
     app.server.once('close', () => clearTimeout(closeAll));
   });
@@ -114,6 +113,11 @@ function endWithin(app: FastifyInstance): void {
     // Else the connection stays open after the answer, and the server with it.
     if (closing) reply.header('connection', 'close');
   });
+}
+
+/** No route streams. */
+function bytesOf(payload: unknown): number {
+  return typeof payload === 'string' || Buffer.isBuffer(payload) ? Buffer.byteLength(payload) : 0;
 }
 
 function answerUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {

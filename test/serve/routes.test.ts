@@ -151,19 +151,27 @@ describe('paths', () => {
   });
 
   test.each([
-    ['a path that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a path that cannot be decoded', 'GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
     ['no Host', 'GET /metrics HTTP/1.1\r\n\r\n', 400],
     ['no HTTP at all', '\x16\x03\x01\x02\r\n\r\n', 400],
-    ['a method that does not exist', 'FETCH / HTTP/1.1\r\nHost: x\r\n\r\n', 400],
-    ['an HTTP of the future', 'GET / HTTP/9.7\r\nHost: x\r\n\r\n', 400],
+    ['a method that does not exist', 'FETCH / HTTP/1.1\r\nHost: localhost\r\n\r\n', 400],
+    ['an HTTP of the future', 'GET / HTTP/9.7\r\nHost: localhost\r\n\r\n', 400],
     [
       'two lengths',
-      'GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
+      'GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n',
       400,
     ],
-    ['an expectation', 'GET / HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\n\r\n', 417],
-    ['long headers', `GET / HTTP/1.1\r\nHost: x\r\nAccept: ${'a'.repeat(9_001)}\r\n\r\n`, 431],
-    ['an unknown path', 'GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404],
+    ['an expectation', 'GET / HTTP/1.1\r\nHost: localhost\r\nExpect: wonders\r\n\r\n', 417],
+    [
+      'long headers',
+      `GET / HTTP/1.1\r\nHost: localhost\r\nAccept: ${'a'.repeat(9_001)}\r\n\r\n`,
+      431,
+    ],
+    [
+      'an unknown path',
+      'GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+      404,
+    ],
   ] as const)('%s: the answer is not to be kept or guessed at, either', async (_, sent, status) => {
     const { url } = await serve();
     const { hostname, port } = new URL(url);

@@ -4,12 +4,12 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { encoderFor } from '../../metrics/negotiate.ts';
 import { acceptsGzip, scrapeDeadlineMs } from '../request_headers.ts';
-import { type SharedBodies, sharedBodies } from '../shared_bodies.ts';
+import { sharedBodies } from '../shared_bodies.ts';
 import { sharedGather } from '../shared_gather.ts';
 import type { ServeSource } from '../source.ts';
 
 export interface MetricsOptions {
-  /** The most scrapes that may be waiting or being sent; the next one gets a 503 at once. */
+  /** The most scrapes that may wait for their metrics; the next one gets a 503 at once. */
   readonly requestsInFlightMax: number;
   /** How long scrapes in flight may still wait once the server closes. */
   readonly drainMs: number;
@@ -38,28 +38,32 @@ export function metricsRoute(source: ServeSource, options: MetricsOptions) {
         deadlineMs,
       );
       inFlight.add(scrape);
-      // Comes after the last byte, and when the scraper hangs up: either way the place is free.
-      reply.raw.once('close', () => {
+      const release = (): void => {
         clearTimeout(deadline);
         inFlight.delete(scrape);
+      };
+      // Also comes after the last byte, when nothing is left to abort.
+      reply.raw.once('close', () => {
+        release();
         scrape.abort(new Unavailable(HUNG_UP));
       });
 
-      let bodies: SharedBodies;
+      const encoder = encoderFor(request.headers.accept);
+      const zipped = acceptsGzip(request.headers['accept-encoding']);
+      let body: Buffer;
       try {
-        bodies = await join(scrape.signal);
+        const bodies = await join(scrape.signal);
+        body = await (zipped ? bodies.gzipped(encoder) : bodies.plain(encoder));
       } catch (error) {
         if (error instanceof Unavailable) return unavailable(reply, error.message);
         throw error;
+      } finally {
+        // Who does not read what is handed over keeps no place: connections.ts ends that.
+        release();
       }
-
-      const encoder = encoderFor(request.headers.accept);
       reply.header('content-type', encoder.contentType).header('vary', 'Accept, Accept-Encoding');
-      if (!acceptsGzip(request.headers['accept-encoding'])) {
-        return reply.send(await bodies.plain(encoder));
-      }
-      const body = await bodies.gzipped(encoder);
-      return reply.header('content-encoding', 'gzip').send(body);
+      if (zipped) reply.header('content-encoding', 'gzip');
+      return reply.send(body);
     });
   };
 }
