@@ -1,0 +1,242 @@
+// Ways into a host: veth pairs between two network namespaces, each with other devices at its receiving
+// end. A pair's sender cuts up what is to be several packets and hands them over together, and its
+// receiver passes them on in lists, as drivers of network cards do. Plain JavaScript.
+//
+//   namespace …-a                                       namespace …-b
+//   a3  10.88.3.1/24, fd88:3::1/64  ────veth────  b3 [─ d3]  10.88.3.2/24, fd88:3::2/64
+
+import { execFileSync } from 'node:child_process';
+
+export const SENDER_NAMESPACE = `rxscope-${process.pid}-a`;
+export const RECEIVER_NAMESPACE = `rxscope-${process.pid}-b`;
+
+/** The device of a way: lines for `ip -batch` in both namespaces, beside the pair `a` and `b`. */
+const WAYS = {
+  plain: () => ({}),
+  macvlan: ({ b, d, mac }) => ({
+    device: d,
+    receiver: [`link add ${d} link ${b} address ${mac(3)} type macvlan mode bridge`],
+  }),
+  ipvlan_l2: ({ b, d }) => ({
+    device: d,
+    receiver: [`link add ${d} link ${b} type ipvlan mode l2`],
+  }),
+  ipvlan_l3: ({ b, d }) => ({
+    device: d,
+    receiver: [`link add ${d} link ${b} type ipvlan mode l3`],
+  }),
+  bridge: ({ b, d, mac }) => ({
+    device: d,
+    receivedAnew: true,
+    receiver: [
+      `link add ${d} address ${mac(3)} type bridge mcast_snooping 0`,
+      `link set ${b} master ${d}`,
+    ],
+  }),
+  vlan: ({ a, b, d }) => vlan(a, b, d, '802.1Q', 5),
+  // The tag is a part of the packet's data, as a card without offload leaves it.
+  vlan_in_band: ({ a, b, d }) => ({ ...vlan(a, b, d, '802.1Q', 5), inBand: true, headerBytes: 4 }),
+  // Two tags, of which the outer one is taken off by the device.
+  qinq: ({ a, b, d }) => {
+    const outer = vlan(a, b, `${d}o`, '802.1ad', 7);
+    const inner = vlan(outer.sendingDevice, `${d}o`, d, '802.1Q', 5);
+    return {
+      ...inner,
+      headerBytes: 4,
+      sender: [...outer.sender, `link set ${outer.sendingDevice} up`, ...inner.sender],
+      receiver: [...outer.receiver, `link set ${d}o up`, ...inner.receiver],
+    };
+  },
+  bond: ({ b, d, mac }) => ({
+    device: d,
+    receiver: [
+      `link add ${d} type bond mode active-backup miimon 100`,
+      `link set ${b} down`,
+      `link set ${b} master ${d}`,
+      `link set ${d} address ${mac(3)}`,
+    ],
+  }),
+  vrf: ({ b, d, i }) => ({
+    device: b,
+    socketDevice: d,
+    receiver: [`link add ${d} type vrf table ${1000 + i}`, `link set ${b} master ${d}`],
+  }),
+  vxlan: ({ a, b, d, i }) => ({
+    device: d,
+    sendingDevice: `${a}x`,
+    receivedAnew: true,
+    underlay: true,
+    sender: [
+      `link add ${a}x type vxlan id 9 local 10.89.${i}.1 remote 10.89.${i}.2 dev ${a} dstport 4789`,
+    ],
+    receiver: [
+      `link add ${d} type vxlan id 9 local 10.89.${i}.2 remote 10.89.${i}.1 dev ${b} dstport 4789`,
+    ],
+  }),
+  // Behind a bridge of the sender's, which spreads what comes together over several ports.
+  switch: ({ a, i }) => ({
+    sendingDevice: `p${i}`,
+    sender: [
+      `link add p${i} type veth peer name q${i}`,
+      `link add s${i} type bridge mcast_snooping 0`,
+      `link set q${i} master s${i}`,
+      `link set ${a} master s${i}`,
+      `link set q${i} up`,
+      `link set s${i} up`,
+    ],
+  }),
+};
+
+function vlan(a, b, d, protocol, id) {
+  return {
+    device: d,
+    sendingDevice: `${a}v`,
+    sender: [`link add ${a}v link ${a} type vlan proto ${protocol} id ${id}`],
+    receiver: [`link add ${d} link ${b} type vlan proto ${protocol} id ${id}`],
+  };
+}
+
+/** Makes the namespaces and, for each name of a way, a pair. close() takes all down. */
+export class Ways {
+  #ways = new Map();
+
+  constructor(names) {
+    execFileSync('ip', ['netns', 'add', SENDER_NAMESPACE]);
+    try {
+      execFileSync('ip', ['netns', 'add', RECEIVER_NAMESPACE]);
+      batch(SENDER_NAMESPACE, ['link set lo up']);
+      batch(RECEIVER_NAMESPACE, ['link set lo up']);
+      for (const [i, name] of names.entries()) this.#ways.set(name, makeWay(name, i + 1));
+      const numbers = indexes();
+      for (const way of this.#ways.values()) {
+        way.ifindex = numbers.get(way.device);
+        way.lowerIfindex = numbers.get(way.lower);
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  get(name) {
+    const way = this.#ways.get(name);
+    if (way === undefined) throw new Error(`no way ${name}`);
+    return way;
+  }
+
+  close() {
+    for (const namespace of [SENDER_NAMESPACE, RECEIVER_NAMESPACE]) {
+      try {
+        execFileSync('ip', ['netns', 'del', namespace], { stdio: 'ignore' });
+      } catch {
+        // It was never made.
+      }
+    }
+  }
+}
+
+function makeWay(name, i) {
+  const [a, b, d] = [`a${i}`, `b${i}`, `d${i}`];
+  const mac = (host) => `02:00:00:88:${i.toString(16).padStart(2, '0')}:0${host}`;
+  const special = WAYS[name]({ a, b, d, i, mac });
+  const { device = b, sendingDevice = a, sender = [], receiver = [] } = special;
+  const underlay = (host) =>
+    special.underlay
+      ? [
+          `addr add 10.89.${i}.${host}/24 dev ${host === 1 ? a : b}`,
+          `neigh replace 10.89.${i}.${3 - host} lladdr ${mac(3 - host)} dev ${host === 1 ? a : b} nud permanent`,
+        ]
+      : [];
+  batch(SENDER_NAMESPACE, [
+    `link add ${a} address ${mac(1)} type veth peer name ${b} address ${mac(2)} netns ${RECEIVER_NAMESPACE}`,
+    ...sender,
+    `link set ${a} up`,
+    `link set ${sendingDevice} up`,
+    ...underlay(1),
+  ]);
+  batch(RECEIVER_NAMESPACE, [
+    ...receiver,
+    `link set ${b} up`,
+    `link set ${device} up`,
+    ...(special.socketDevice ? [`link set ${special.socketDevice} up`] : []),
+    ...underlay(2),
+  ]);
+  const macs = {
+    [SENDER_NAMESPACE]: macOf(SENDER_NAMESPACE, sendingDevice),
+    [RECEIVER_NAMESPACE]: macOf(RECEIVER_NAMESPACE, device),
+  };
+  addresses(SENDER_NAMESPACE, sendingDevice, i, 1, macs[RECEIVER_NAMESPACE]);
+  addresses(RECEIVER_NAMESPACE, device, i, 2, macs[SENDER_NAMESPACE]);
+  if (special.inBand) ethtool(SENDER_NAMESPACE, '-K', a, 'txvlan', 'off');
+  ethtool(RECEIVER_NAMESPACE, '-K', b, 'gro', 'on');
+  const way = {
+    name,
+    device,
+    lower: b,
+    sendingDevice,
+    pair: a,
+    socketDevice: special.socketDevice,
+    headerBytes: special.headerBytes ?? 0,
+    receivedAnew: special.receivedAnew ?? false,
+    address: `10.88.${i}.2`,
+    address6: `fd88:${i}::2`,
+  };
+  cutUp(way, true);
+  return way;
+}
+
+/** Whether the sender cuts up what is to be several packets, or leaves that to the receiver. */
+export function cutUp(way, does) {
+  const to = does ? 'off' : 'on';
+  for (const device of new Set([way.pair, way.sendingDevice])) {
+    ethtool(SENDER_NAMESPACE, '-K', device, 'tso', to, 'tx-udp-segmentation', to);
+  }
+}
+
+function addresses(namespace, device, i, host, peerMac) {
+  const peer = 3 - host;
+  batch(namespace, [
+    `addr add 10.88.${i}.${host}/24 dev ${device}`,
+    `-6 addr add fd88:${i}::${host}/64 dev ${device} nodad`,
+    // Neighbours are known: nothing is asked among the packets that a test counts.
+    ...[`10.88.${i}.${peer}`, `fd88:${i}::${peer}`].map(
+      (address) => `neigh replace ${address} lladdr ${peerMac} dev ${device} nud permanent`,
+    ),
+  ]);
+}
+
+export function inNamespace(namespace, command, ...args) {
+  return execFileSync('ip', ['netns', 'exec', namespace, command, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+function ethtool(namespace, ...args) {
+  inNamespace(namespace, 'ethtool', ...args);
+}
+
+function batch(namespace, lines) {
+  const input = lines.map((line) => line.replace(/^-6 /, '')).join('\n');
+  try {
+    execFileSync('ip', ['-n', namespace, '-batch', '-'], {
+      input,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+  } catch (error) {
+    throw new Error(`ip refused some of:\n${input}\n${error.stderr}`);
+  }
+}
+
+function links(namespace) {
+  const text = execFileSync('ip', ['-n', namespace, '-json', 'link'], { encoding: 'utf8' });
+  return JSON.parse(text);
+}
+
+function macOf(namespace, device) {
+  return links(namespace).find(({ ifname }) => ifname === device)?.address;
+}
+
+function indexes() {
+  return new Map(links(RECEIVER_NAMESPACE).map(({ ifname, ifindex }) => [ifname, ifindex]));
+}
