@@ -122,7 +122,7 @@ function problemsOf(one: Case, told: Told): string[] {
       ...differences(packets, observed('softirq_to_socket'), ({ softirq }) => softirq).map(
         (text) => `softirq_to_socket: ${text}`,
       ),
-      ...bookProblems(one, line, packets, unseen),
+      ...bookProblems(one, told, line, packets, unseen),
     ];
     const more = wrong.length > 5 ? [`… and ${wrong.length - 5} more`] : [];
     return [...wrong.slice(0, 5), ...more].map((text) => `${line.rung}: ${text}`);
@@ -132,6 +132,7 @@ function problemsOf(one: Case, told: Told): string[] {
 /** Whether the books balance, and tell what became of the packets that no UDP socket was told of. */
 function bookProblems(
   one: Case,
+  told: Told,
   { reading }: Told['rungs'][number],
   packets: readonly Packet[],
   unseen: readonly Packet[],
@@ -165,6 +166,9 @@ function bookProblems(
   says('lost records', sum(reading.eventsLost), 0, unsent);
   const cause = one.receive?.sockets === 0 ? 'no_socket' : 'dropped';
   const lost = untold.length - raw;
-  says(cause, fates[cause] ?? 0, lost, lost + NOISE_MAX);
+  // What a lower device received, for all others to get as packets of their own.
+  const earlier =
+    told.ways.some(({ receivedAnew }) => receivedAnew) || one.send.group ? one.count : 0;
+  says(cause, fates[cause] ?? 0, lost, lost + earlier + NOISE_MAX);
   return problems;
 }

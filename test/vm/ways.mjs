@@ -43,8 +43,9 @@ const WAYS = {
     return {
       ...inner,
       headerBytes: 4,
-      sender: [...outer.sender, `link set ${outer.sendingDevice} up`, ...inner.sender],
-      receiver: [...outer.receiver, `link set ${d}o up`, ...inner.receiver],
+      sender: [...outer.sender, ...inner.sender],
+      receiver: [...outer.receiver, ...inner.receiver],
+      between: [outer.sendingDevice, outer.device],
     };
   },
   bond: ({ b, d, mac }) => ({
@@ -139,7 +140,7 @@ function makeWay(name, i) {
   const [a, b, d] = [`a${i}`, `b${i}`, `d${i}`];
   const mac = (host) => `02:00:00:88:${i.toString(16).padStart(2, '0')}:0${host}`;
   const special = WAYS[name]({ a, b, d, i, mac });
-  const { device = b, sendingDevice = a, sender = [], receiver = [] } = special;
+  const { device = b, sendingDevice = a, sender = [], receiver = [], between = [] } = special;
   const underlay = (host) =>
     special.underlay
       ? [
@@ -151,12 +152,14 @@ function makeWay(name, i) {
     `link add ${a} address ${mac(1)} type veth peer name ${b} address ${mac(2)} netns ${RECEIVER_NAMESPACE}`,
     ...sender,
     `link set ${a} up`,
+    ...between.slice(0, 1).map((outer) => `link set ${outer} up`),
     `link set ${sendingDevice} up`,
     ...underlay(1),
   ]);
   batch(RECEIVER_NAMESPACE, [
     ...receiver,
     `link set ${b} up`,
+    ...between.slice(1).map((outer) => `link set ${outer} up`),
     `link set ${device} up`,
     ...(special.socketDevice ? [`link set ${special.socketDevice} up`] : []),
     ...underlay(2),
