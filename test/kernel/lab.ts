@@ -38,8 +38,7 @@ export class Lab {
 
   constructor() {
     try {
-      const source = fileURLToPath(new URL('./traffic/traffic.cc', import.meta.url));
-      run('g++', '-O2', '-std=c++20', '-Wall', '-Werror', '-o', this.#traffic, source);
+      compile('traffic', this.#traffic);
       run('ip', 'netns', 'add', this.sender);
       run('ip', 'netns', 'add', this.receiver);
       ip(
@@ -169,6 +168,13 @@ export class Lab {
     return Number(values[names.indexOf(name)]);
   }
 
+  /** Builds another program of the folder `traffic`; returns its path. */
+  build(name: string): string {
+    const program = join(this.#folder, name);
+    compile(name, program);
+    return program;
+  }
+
   /** Runs a command in one of the namespaces. */
   exec(namespace: string, ...command: string[]): string {
     return run('ip', 'netns', 'exec', namespace, ...command);
@@ -202,6 +208,11 @@ export function withSysctl(name: string, value: string): () => void {
   const before = readFileSync(path, 'utf8').trim();
   writeFileSync(path, value);
   return () => writeFileSync(path, before);
+}
+
+function compile(name: string, program: string): void {
+  const source = fileURLToPath(new URL(`./traffic/${name}.cc`, import.meta.url));
+  run('g++', '-O2', '-std=c++20', '-Wall', '-Werror', '-o', program, source);
 }
 
 function mac(host: number): string {

@@ -54,7 +54,11 @@ try {
       observation: (observation) => one.observations.push(observation),
     });
   }
-  for (const one of cases) await run(one);
+  for (const one of cases) {
+    const t = Date.now();
+    await run(one);
+    process.stderr.write(`${one.kind} ${one.ways} ${one.list}: ${Date.now() - t} ms\n`);
+  }
 } finally {
   writeFileSync(GRO_BATCH, batchBefore);
   for (const { capture } of captures) capture.close();
@@ -200,7 +204,7 @@ function redirect(family) {
 }
 
 /** In /sys of the namespace, which `ip netns exec` mounts. */
-function setRps(way, mask) {
-  const file = `/sys/class/net/${way.lower}/queues/rx-0/rps_cpus`;
-  inNamespace(RECEIVER_NAMESPACE, 'sh', '-c', `echo ${mask} > ${file}`);
+function setRps({ rps: [namespace, device] }, mask) {
+  const file = `/sys/class/net/${device}/queues/rx-0/rps_cpus`;
+  inNamespace(namespace, 'sh', '-c', `echo ${mask} > ${file}`);
 }

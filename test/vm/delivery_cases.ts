@@ -38,7 +38,11 @@ export const SIZE = 77;
 /** The numbers of the second sender begin here. */
 export const SECOND_FIRST = 1_000_000;
 
-type Kind = Partial<Omit<Case, 'send'>> & { readonly send?: Partial<Case['send']> };
+type Kind = Partial<Omit<Case, 'send'>> & {
+  readonly send?: Partial<Case['send']>;
+  /** The way where there is to be one only: not all can carry it. */
+  readonly over?: string;
+};
 
 /** By name. Those of the first list are sent over every way. */
 const EVERYWHERE: Readonly<Record<string, Kind>> = {
@@ -50,72 +54,79 @@ const EVERYWHERE: Readonly<Record<string, Kind>> = {
 
 const SOMEWHERE: Readonly<Record<string, Kind>> = {
   'three sockets of one port, IPv6': { send: { v6: true }, receive: { sockets: 3, spread: 1 } },
-  'three sockets of one group': { send: { group: '239.88.0.1' }, receive: { sockets: 3 } },
+  'three sockets of one group': {
+    over: 'bond',
+    send: { group: '239.88.0.1' },
+    receive: { sockets: 3 },
+  },
   'large packets to a plain socket': { cut: false },
   'large packets to a plain socket, IPv6': { cut: false, send: { v6: true } },
   'large packets to a socket that takes them': { cut: false, receive: { sockets: 1, gro: 1 } },
   'merged packets to a socket that takes them': { receive: { sockets: 1, gro: 1 } },
-  'a port that is redirected': { dnat: true, receive: { sockets: 1, port: 9007 } },
+  'a port that is redirected': { over: 'vlan', dnat: true, receive: { sockets: 1, port: 9007 } },
   'a port that is redirected, IPv6': {
+    over: 'bond',
     dnat: true,
     send: { v6: true },
     receive: { sockets: 1, port: 9007 },
   },
   'nobody listens': { receive: { sockets: 0 } },
   'nobody listens, but a tap': { receive: { sockets: 0, tap: true } },
-  'nobody listens, but a raw socket': { receive: { sockets: 0, raw: 1 } },
+  'nobody listens, but a raw socket': { receive: { sockets: 0, raw: 1, late: 1 } },
   'a socket and a tap': { receive: { sockets: 1, tap: true } },
   'a socket and a raw socket': { receive: { sockets: 1, raw: 1 } },
+  'sockets that are read later': { receive: { sockets: 3, spread: 1, late: 1 } },
   'another CPU receives': { rps: true },
   'another CPU receives for three sockets': { rps: true, receive: { sockets: 3, spread: 1 } },
   'another CPU receives large packets': { rps: true, cut: false },
 };
 
+/** Over the ways that these are made for. */
+const TWO_CPUS: Kind = {
+  receive: { sockets: 1, 'refuse-odd': 1 },
+  send: { second: { first: SECOND_FIRST } },
+};
+const PORTS: Kind = { receive: { sockets: 3, port: 9001, 'next-ports': 1 } };
+
 export const LISTS = [1, 2, 8, 64] as const;
 
-/** Every kind over a plain pair, some over the others, and what only some ways can carry. */
-export function casesOver(ways: readonly string[], count: number): Case[] {
+/**
+ * Kinds times ways times lists: all that `thorough` asks for, else each way with two lists and each kind over
+ * one way. Further kinds go over the first two ways, or over all in turn.
+ */
+export function casesOver(ways: readonly string[], count: number, thorough: boolean): Case[] {
+  const everywhere = Object.entries(EVERYWHERE);
   const cases: Case[] = [];
-  const everywhere = Object.keys(EVERYWHERE);
-  const all = { ...EVERYWHERE, ...SOMEWHERE };
-  // Each way with each length, kinds in turn.
+  const add = (name: string, kind: Kind, over: readonly string[], list: number): void => {
+    cases.push(caseOf(name, kind, over, list, count));
+  };
   for (const [w, way] of ways.entries()) {
     for (const [l, list] of LISTS.entries()) {
-      const kind = everywhere[(w + l) % everywhere.length] ?? '';
-      cases.push(caseOf(kind, EVERYWHERE[kind], [way], list, count));
+      const [name = '', kind = {}] = everywhere[(w + l) % everywhere.length] ?? [];
+      if (thorough || list === 8 || l === w % LISTS.length) add(name, kind, [way], list);
     }
   }
-  for (const [name, kind] of Object.entries(all)) {
-    cases.push(caseOf(name, kind, ['plain'], 8, count));
-    if (kind.rps !== true) cases.push(caseOf(name, kind, ['macvlan'], 8, count));
+  for (const [k, [name, kind]] of [...everywhere, ...Object.entries(SOMEWHERE)].entries()) {
+    const over = thorough ? ways.slice(0, 2) : [kind.over ?? ways[k % ways.length] ?? ''];
+    for (const way of over) add(name, kind, [way], thorough ? 8 : (LISTS[k % LISTS.length] ?? 8));
   }
-  for (const name of ['large packets to a plain socket', 'a port that is redirected'])
-    cases.push(caseOf(name, SOMEWHERE[name], ['plain'], 64, count));
-  cases.push(
-    caseOf(
-      'three sockets of one group',
-      SOMEWHERE['three sockets of one group'],
-      ['bridge'],
-      8,
-      count,
-    ),
-  );
-  for (const list of LISTS) {
-    const ports: Kind = { receive: { sockets: 3, port: 9001, 'next-ports': 1 } };
-    cases.push(caseOf('three sockets of three ports', ports, ['switch'], list, count));
-    const two: Kind = {
-      receive: { sockets: 1, 'refuse-odd': 1 },
-      send: { second: { first: SECOND_FIRST } },
-    };
-    cases.push(
-      caseOf('two CPUs, a filter refuses every second', two, ['plain', 'macvlan'], list, count),
-    );
+  for (const list of thorough ? LISTS : [8, 64]) {
+    add('three sockets of three ports', PORTS, ['switch'], list);
+    add('two CPUs, a filter refuses every second', TWO_CPUS, ['plain', 'macvlan'], list);
   }
+  add('large packets to three ports', { ...PORTS, cut: false, rps: true }, ['switch'], 8);
+  add('three sockets of one group', SOMEWHERE['three sockets of one group'] ?? {}, ['bridge'], 8);
   return cases;
 }
 
-function caseOf(name: string, kind: Kind = {}, ways: string[], list: number, count: number): Case {
-  const { send, ...others } = kind;
+function caseOf(
+  name: string,
+  kind: Kind,
+  ways: readonly string[],
+  list: number,
+  count: number,
+): Case {
+  const { send, over: _, ...others } = kind;
   const receive = others.receive ?? { sockets: 1 };
   return {
     kind: name,

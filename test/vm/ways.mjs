@@ -77,6 +77,7 @@ const WAYS = {
   // Behind a bridge of the sender's, which spreads what comes together over several ports.
   switch: ({ a, i }) => ({
     sendingDevice: `p${i}`,
+    spreads: `q${i}`,
     sender: [
       `link add p${i} type veth peer name q${i}`,
       `link add s${i} type bridge mcast_snooping 0`,
@@ -171,7 +172,10 @@ function makeWay(name, i) {
   addresses(SENDER_NAMESPACE, sendingDevice, i, 1, macs[RECEIVER_NAMESPACE]);
   addresses(RECEIVER_NAMESPACE, device, i, 2, macs[SENDER_NAMESPACE]);
   if (special.inBand) ethtool(SENDER_NAMESPACE, '-K', a, 'txvlan', 'off');
+  // A pair's receiver makes lists where its sender never hands over large packets of TCP.
   ethtool(RECEIVER_NAMESPACE, '-K', b, 'gro', 'on');
+  for (const device of new Set([a, sendingDevice]))
+    ethtool(SENDER_NAMESPACE, '-K', device, 'tso', 'off');
   const way = {
     name,
     device,
@@ -180,6 +184,8 @@ function makeWay(name, i) {
     pair: a,
     socketDevice: special.socketDevice,
     headerBytes: special.headerBytes ?? 0,
+    // Where packets can be given to the other CPU.
+    rps: special.spreads ? [SENDER_NAMESPACE, special.spreads] : [RECEIVER_NAMESPACE, b],
     receivedAnew: special.receivedAnew ?? false,
     address: `10.88.${i}.2`,
     address6: `fd88:${i}::2`,
@@ -192,7 +198,7 @@ function makeWay(name, i) {
 export function cutUp(way, does) {
   const to = does ? 'off' : 'on';
   for (const device of new Set([way.pair, way.sendingDevice])) {
-    ethtool(SENDER_NAMESPACE, '-K', device, 'tso', to, 'tx-udp-segmentation', to);
+    ethtool(SENDER_NAMESPACE, '-K', device, 'tx-udp-segmentation', to);
   }
 }
 

@@ -5,7 +5,7 @@
 //   numbered send ADDRESS PORT COUNT [list=1] [size=64] [cpu=-1] [gap-us=0] [first=0] [step=1]
 //                 [device=NAME]
 //   numbered receive ADDRESS PORT SOCKETS [device=NAME] [next-ports=0] [spread=0] [refuse-odd=0]
-//                    [group=ADDRESS] [gro=0] [raw=0] [tap=NAME,NAME]
+//                    [group=ADDRESS] [gro=0] [raw=0] [tap=NAME,NAME] [late=0]
 //
 // `send` sends COUNT datagrams, `list` of them in one call (UDP_SEGMENT), numbered from `first` on by
 // `step`. `receive` prints `ready`, reads until its standard input ends and nothing comes any more, and
@@ -275,13 +275,14 @@ int receive_all(const Address &at, int port, unsigned sockets, const Options &o)
   printf("ready\n");
   fflush(stdout);
   std::vector<pollfd> polled{{STDIN_FILENO, POLLIN, 0}};
-  for (const Receiver &r : all) polled.push_back({r.fd, POLLIN, 0});
+  for (const Receiver &r : all) polled.push_back({o.number("late", 0) ? -1 : r.fd, POLLIN, 0});
   bool ending = false;
   for (;;) {
     if (poll(polled.data(), polled.size(), ending ? QUIET_MS : -1) == 0) break;
     if (polled[0].revents) {
       ending = true;
       polled[0].fd = -1;
+      for (size_t i = 0; i < all.size(); i++) polled[i + 1].fd = all[i].fd;
     }
     for (Receiver &r : all) r.read_all();
   }
