@@ -18,7 +18,7 @@ export interface Told {
     readonly rung: string;
     readonly states: Measurement['states'];
     readonly observations: readonly Observed[];
-    readonly reading?: Measurement['reading'];
+    readonly reading: Measurement['reading'];
   }[];
 }
 

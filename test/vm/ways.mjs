@@ -106,14 +106,41 @@ export class Ways {
     execFileSync('ip', ['netns', 'add', SENDER_NAMESPACE]);
     try {
       execFileSync('ip', ['netns', 'add', RECEIVER_NAMESPACE]);
-      batch(SENDER_NAMESPACE, ['link set lo up']);
-      batch(RECEIVER_NAMESPACE, ['link set lo up']);
-      for (const [i, name] of names.entries()) this.#ways.set(name, makeWay(name, i + 1));
-      const numbers = indexes();
-      for (const way of this.#ways.values()) {
-        way.ifindex = numbers.get(way.device);
-        way.lowerIfindex = numbers.get(way.lower);
+      const plans = names.map((name, i) => planOf(name, i + 1));
+      // Few processes for all pairs: in a guest each one takes long.
+      configure(SENDER_NAMESPACE, ['link set lo up', ...plans.flatMap(({ sender }) => sender)]);
+      configure(RECEIVER_NAMESPACE, [
+        'link set lo up',
+        ...plans.flatMap(({ receiver }) => receiver),
+      ]);
+      const [senders, receivers] = [links(SENDER_NAMESPACE), links(RECEIVER_NAMESPACE)];
+      const ways = plans.map(({ way }) => way);
+      for (const way of ways) {
+        way.ifindex = receivers.get(way.device).ifindex;
+        way.lowerIfindex = receivers.get(way.lower).ifindex;
+        this.#ways.set(way.name, way);
       }
+      configure(
+        SENDER_NAMESPACE,
+        ways.flatMap((way) =>
+          addresses(way, way.sendingDevice, 1, receivers.get(way.device).address),
+        ),
+      );
+      configure(
+        RECEIVER_NAMESPACE,
+        ways.flatMap((way) =>
+          addresses(way, way.device, 2, senders.get(way.sendingDevice).address),
+        ),
+      );
+      inNamespace(
+        SENDER_NAMESPACE,
+        'sh',
+        '-ec',
+        plans.flatMap(({ offloads }) => offloads).join('\n'),
+      );
+      // With GRO a pair's receiver has a NAPI, whose packets come in lists.
+      const gro = ways.map(({ lower }) => `ethtool -K ${lower} gro on`);
+      inNamespace(RECEIVER_NAMESPACE, 'sh', '-ec', gro.join('\n'));
     } catch (error) {
       this.close();
       throw error;
@@ -137,81 +164,79 @@ export class Ways {
   }
 }
 
-function makeWay(name, i) {
+/** The n-th way, and what both namespaces and ethtool are to be told for it. */
+function planOf(name, i) {
   const [a, b, d] = [`a${i}`, `b${i}`, `d${i}`];
   const mac = (host) => `02:00:00:88:${i.toString(16).padStart(2, '0')}:0${host}`;
   const special = WAYS[name]({ a, b, d, i, mac });
-  const { device = b, sendingDevice = a, sender = [], receiver = [], between = [] } = special;
-  const underlay = (host) =>
+  const { device = b, sendingDevice = a, between = [], socketDevice, spreads } = special;
+  const up = (devices) => [...new Set(devices)].map((one) => `link set ${one} up`);
+  const underlay = (host, one) =>
     special.underlay
       ? [
-          `addr add 10.89.${i}.${host}/24 dev ${host === 1 ? a : b}`,
-          `neigh replace 10.89.${i}.${3 - host} lladdr ${mac(3 - host)} dev ${host === 1 ? a : b} nud permanent`,
+          `addr add 10.89.${i}.${host}/24 dev ${one}`,
+          `neigh replace 10.89.${i}.${3 - host} lladdr ${mac(3 - host)} dev ${one} nud permanent`,
         ]
       : [];
-  batch(SENDER_NAMESPACE, [
-    `link add ${a} address ${mac(1)} type veth peer name ${b} address ${mac(2)} netns ${RECEIVER_NAMESPACE}`,
-    ...sender,
-    `link set ${a} up`,
-    ...between.slice(0, 1).map((outer) => `link set ${outer} up`),
-    `link set ${sendingDevice} up`,
-    ...underlay(1),
-  ]);
-  batch(RECEIVER_NAMESPACE, [
-    ...receiver,
-    `link set ${b} up`,
-    ...between.slice(1).map((outer) => `link set ${outer} up`),
-    `link set ${device} up`,
-    ...(special.socketDevice ? [`link set ${special.socketDevice} up`] : []),
-    ...underlay(2),
-  ]);
-  const macs = {
-    [SENDER_NAMESPACE]: macOf(SENDER_NAMESPACE, sendingDevice),
-    [RECEIVER_NAMESPACE]: macOf(RECEIVER_NAMESPACE, device),
-  };
-  addresses(SENDER_NAMESPACE, sendingDevice, i, 1, macs[RECEIVER_NAMESPACE]);
-  addresses(RECEIVER_NAMESPACE, device, i, 2, macs[SENDER_NAMESPACE]);
-  if (special.inBand) ethtool(SENDER_NAMESPACE, '-K', a, 'txvlan', 'off');
-  // A pair's receiver makes lists where its sender never hands over large packets of TCP.
-  ethtool(RECEIVER_NAMESPACE, '-K', b, 'gro', 'on');
-  for (const device of new Set([a, sendingDevice]))
-    ethtool(SENDER_NAMESPACE, '-K', device, 'tso', 'off');
+  const peer = `peer name ${b} address ${mac(2)} netns ${RECEIVER_NAMESPACE}`;
   const way = {
     name,
+    i,
     device,
     lower: b,
     sendingDevice,
-    pair: a,
-    socketDevice: special.socketDevice,
+    sendingDevices: [...new Set([a, sendingDevice])],
+    socketDevice,
     headerBytes: special.headerBytes ?? 0,
     // Where packets can be given to the other CPU.
-    rps: special.spreads ? [SENDER_NAMESPACE, special.spreads] : [RECEIVER_NAMESPACE, b],
+    rps: spreads ? [SENDER_NAMESPACE, spreads] : [RECEIVER_NAMESPACE, b],
     receivedAnew: special.receivedAnew ?? false,
     address: `10.88.${i}.2`,
     address6: `fd88:${i}::2`,
   };
-  cutUp(way, true);
-  return way;
+  return {
+    way,
+    sender: [
+      `link add ${a} address ${mac(1)} type veth ${peer}`,
+      ...(special.sender ?? []),
+      ...up([a, ...between.slice(0, 1), sendingDevice]),
+      ...underlay(1, a),
+    ],
+    receiver: [
+      ...(special.receiver ?? []),
+      ...up([b, ...between.slice(1), device, ...(socketDevice ? [socketDevice] : [])]),
+      ...underlay(2, b),
+    ],
+    offloads: [
+      ...(special.inBand ? [`ethtool -K ${a} txvlan off`] : []),
+      // A sender that never hands over large packets of TCP is what the receiver's NAPI asks for.
+      ...way.sendingDevices.map((one) => `ethtool -K ${one} tso off`),
+      cuttingUp(way, true),
+    ],
+  };
 }
 
 /** Whether the sender cuts up what is to be several packets, or leaves that to the receiver. */
 export function cutUp(way, does) {
-  const to = does ? 'off' : 'on';
-  for (const device of new Set([way.pair, way.sendingDevice])) {
-    ethtool(SENDER_NAMESPACE, '-K', device, 'tx-udp-segmentation', to);
-  }
+  inNamespace(SENDER_NAMESPACE, 'sh', '-ec', cuttingUp(way, does));
 }
 
-function addresses(namespace, device, i, host, peerMac) {
+function cuttingUp({ sendingDevices }, does) {
+  return sendingDevices
+    .map((one) => `ethtool -K ${one} tx-udp-segmentation ${does ? 'off' : 'on'}`)
+    .join('\n');
+}
+
+function addresses({ i }, device, host, peerMac) {
   const peer = 3 - host;
-  batch(namespace, [
+  return [
     `addr add 10.88.${i}.${host}/24 dev ${device}`,
-    `-6 addr add fd88:${i}::${host}/64 dev ${device} nodad`,
+    `addr add fd88:${i}::${host}/64 dev ${device} nodad`,
     // Neighbours are known: nothing is asked among the packets that a test counts.
     ...[`10.88.${i}.${peer}`, `fd88:${i}::${peer}`].map(
       (address) => `neigh replace ${address} lladdr ${peerMac} dev ${device} nud permanent`,
     ),
-  ]);
+  ];
 }
 
 export function inNamespace(namespace, command, ...args) {
@@ -221,12 +246,8 @@ export function inNamespace(namespace, command, ...args) {
   });
 }
 
-function ethtool(namespace, ...args) {
-  inNamespace(namespace, 'ethtool', ...args);
-}
-
-function batch(namespace, lines) {
-  const input = lines.map((line) => line.replace(/^-6 /, '')).join('\n');
+function configure(namespace, lines) {
+  const input = lines.join('\n');
   try {
     execFileSync('ip', ['-n', namespace, '-batch', '-'], {
       input,
@@ -237,15 +258,8 @@ function batch(namespace, lines) {
   }
 }
 
+/** By name, with the addresses that the kernel gave. */
 function links(namespace) {
   const text = execFileSync('ip', ['-n', namespace, '-json', 'link'], { encoding: 'utf8' });
-  return JSON.parse(text);
-}
-
-function macOf(namespace, device) {
-  return links(namespace).find(({ ifname }) => ifname === device)?.address;
-}
-
-function indexes() {
-  return new Map(links(RECEIVER_NAMESPACE).map(({ ifname, ifindex }) => [ifname, ifindex]));
+  return new Map(JSON.parse(text).map((link) => [link.ifname, link]));
 }
