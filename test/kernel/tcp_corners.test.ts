@@ -25,7 +25,7 @@ beforeAll(() => {
 });
 afterAll(() => lab?.close());
 
-describe.each(['tp_btf', 'raw_tp', 'tracepoint'] as const)('on %s', (rung) => {
+describe.each(['tp_btf', 'raw_tp'] as const)('on %s', (rung) => {
   const measured = (...words: string[]): Promise<{ told: number; measurement: Measurement }> => {
     let told = 0;
     const options = captureAll({ hooks: forceRung(HOOKS, rung), exact: true, pagesPerCpu: 64 });

@@ -92,12 +92,32 @@ const HEADER_BYTES = { v4: 28, v6: 48 } as const;
 export function packetsOf(one: Case, told: Told): Packet[] {
   const events = eventsOf(told.events);
   const received = receivedBy(one, told, events);
+  const ours = socketsOf(one, told, received, events);
+  const isOurs = (event: Event): boolean => event.what !== 'told' || ours.has(event.address);
   const cpus = [...new Set(received.map(({ received: { cpu } }) => cpu))];
   return cpus.flatMap((cpu) => {
     const here = received.filter((packet) => packet.received.cpu === cpu);
-    const about = events.filter((event) => event.cpu === cpu);
+    const about = events.filter((event) => event.cpu === cpu && isOurs(event));
     return one.ways.length > 1 ? byMarkers(here, about) : byOrder(one, told, here, about);
   });
+}
+
+/** Addresses of sockets that were told as often as a socket of the case was: other programs receive, too. */
+function socketsOf(
+  one: Case,
+  { got }: Told,
+  received: readonly Unjudged[],
+  events: readonly Event[],
+): Set<string> {
+  const firsts = new Set(received.map(({ numbers: [first] }) => first));
+  const counts = [...got.sockets, ...got.raw].map(
+    // A socket that takes large packets is told once of each.
+    (numbers) => (one.receive?.gro === 1 ? numbers.filter((n) => firsts.has(n)) : numbers).length,
+  );
+  const tellings = groupBy(events.filter(isTelling), ({ address }) => address);
+  return new Set(
+    [...tellings].filter(([, all]) => counts.includes(all.length)).map(([address]) => address),
+  );
 }
 
 /** In order of time, each with its neighbours on its CPU. */
