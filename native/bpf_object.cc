@@ -178,10 +178,20 @@ void BpfObject::Write(const std::string& name, size_t offset, std::span<const ui
     throw Failure("map", EINVAL, "write map " + name,
                   "a length of " + std::to_string(from.size()) + " is no multiple of eight")
         .Map(name);
-  if (!mapping.writable())
-    throw Failure("map", EPERM, "write map " + name, "read-only data is frozen once it is loaded")
-        .Map(name);
+  MustBeWritable(mapping, name);
   mapping.Write(offset, from.data(), from.size());
+}
+
+void BpfObject::Write32(const std::string& name, size_t offset, uint32_t value) {
+  constexpr size_t kHalf = sizeof(uint32_t);
+  // The word that it is half of lies in the map, as all of them do whole.
+  Mapping& mapping = MappingFor(name, "write", offset - offset % sizeof(uint64_t), sizeof(uint64_t));
+  if (offset % kHalf != 0)
+    throw Failure("map", EINVAL, "write map " + name,
+                  "an offset of " + std::to_string(offset) + " is no multiple of four")
+        .Map(name);
+  MustBeWritable(mapping, name);
+  mapping.Write32(offset, value);
 }
 
 Layout BpfObject::LayoutOfStruct(const std::string& name) const {
@@ -243,6 +253,12 @@ Mapping& BpfObject::MappingFor(const std::string& name, const char* verb, size_t
                       " reach beyond its " + std::to_string(size))
         .Map(name);
   return mappings_.try_emplace(name, name, map).first->second;
+}
+
+void BpfObject::MustBeWritable(const Mapping& mapping, const std::string& name) const {
+  if (!mapping.writable())
+    throw Failure("map", EPERM, "write map " + name, "read-only data is frozen once it is loaded")
+        .Map(name);
 }
 
 }  // namespace rxscope

@@ -58,6 +58,7 @@ class BpfObject {
   // Adds up the counters of some values of a map; `words` of each, as many as `sums` has room for.
   void Sum(const std::string& map, std::span<const uint8_t> indices, std::span<uint8_t> sums);
   void Write(const std::string& map, size_t offset, std::span<const uint8_t> from);
+  void Write32(const std::string& map, size_t offset, uint32_t value);
   Layout LayoutOfStruct(const std::string& name) const;
 
   // The descriptor of a loaded perf event array; stays the object's.
@@ -74,6 +75,7 @@ class BpfObject {
   bpf_map* Map(const char* operation, const std::string& name) const;
   void MustNotBeLoaded(const char* operation, const std::string& action) const;
   void MustBeLoaded(const char* operation, const std::string& action) const;
+  void MustBeWritable(const Mapping& mapping, const std::string& map) const;
   Mapping& MappingFor(const std::string& map, const char* verb, size_t offset, size_t bytes);
 
   const std::string path_;

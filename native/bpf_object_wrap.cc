@@ -52,6 +52,7 @@ Napi::Function BpfObjectWrap::Define(Napi::Env env) {
           InstanceMethod<&Self::Guarded<&Self::Read>>("read"),
           InstanceMethod<&Self::Guarded<&Self::Sum>>("sum"),
           InstanceMethod<&Self::Guarded<&Self::Write>>("write"),
+          InstanceMethod<&Self::Guarded<&Self::Write32>>("write32"),
           InstanceMethod<&Self::Guarded<&Self::Layout>>("layout"),
           InstanceMethod<&Self::Guarded<&Self::OpenEvents>>("openEvents"),
           InstanceMethod<&Self::Guarded<&Self::Close>>("close"),
@@ -157,6 +158,15 @@ Napi::Value BpfObjectWrap::Write(const Napi::CallbackInfo& info) {
   const std::string map = arguments.Text(0, "map");
   const uint64_t offset = arguments.Count(1, "offset", kSafeInteger);
   Opened("map").Write(map, offset, arguments.Bytes(2, "from"));
+  return info.Env().Undefined();
+}
+
+Napi::Value BpfObjectWrap::Write32(const Napi::CallbackInfo& info) {
+  const Arguments arguments(info, "map", "write32");
+  const std::string map = arguments.Text(0, "map");
+  const uint64_t offset = arguments.Count(1, "offset", kSafeInteger);
+  const uint64_t value = arguments.Count(2, "value", UINT32_MAX);
+  Opened("map").Write32(map, offset, static_cast<uint32_t>(value));
   return info.Env().Undefined();
 }
 

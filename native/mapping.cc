@@ -68,6 +68,11 @@ void Mapping::Write(size_t offset, const uint8_t* from, size_t bytes) {
   }
 }
 
+void Mapping::Write32(size_t offset, uint32_t value) {
+  auto* into = reinterpret_cast<uint32_t*>(reinterpret_cast<uint8_t*>(words_) + offset);
+  __atomic_store_n(into, value, __ATOMIC_RELAXED);
+}
+
 void Mapping::AddTo(size_t offset, uint64_t* sums, size_t words) const {
   const uint64_t* from = words_ + offset / kWord;
   for (size_t i = 0; i < words; i++) sums[i] += __atomic_load_n(from + i, __ATOMIC_RELAXED);

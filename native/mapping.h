@@ -1,5 +1,5 @@
 // One map's memory as the kernel shares it with user space: mapped once, read and written with
-// whole eight-byte accesses and no system call. Orders nothing between two words: a reader that
+// whole accesses of eight bytes (or four, to write) and no system call. Orders nothing between two words: a reader that
 // needs several of them to agree must bring its own protocol.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -29,6 +29,8 @@ class Mapping {
   // multiple of eight.
   void Read(size_t offset, uint8_t* into, size_t bytes) const;
   void Write(size_t offset, const uint8_t* from, size_t bytes);
+  // The same for half a word: the offset is a multiple of four.
+  void Write32(size_t offset, uint32_t value);
   // Adds `words` counters, from this offset on, to those there.
   void AddTo(size_t offset, uint64_t* sums, size_t words) const;
 

@@ -160,7 +160,7 @@
           },
           {
             alert: 'RxscopeSocketBufferFull',
-            expr: 'sum without (device) (increase(rxscope_drops_total{%(rxscopeSelector)s,reason=~"SOCKET_RCVBUFF|udp_queue_rcv_one_skb"}[%(time_2m)s])) > 0' % values,
+            expr: 'sum without (device) (increase(rxscope_drops_total{%(rxscopeSelector)s,reason=~"SOCKET_RCVBUFF|udp_queue_rcv_one_skb",device!="(removed)"}[%(time_2m)s])) > 0' % values,
             'for': '%(time_5m)s' % values,
             labels: {
               severity: 'warning',
@@ -186,7 +186,7 @@
           },
           {
             alert: 'RxscopeBacklogFull',
-            expr: 'sum without (device) (increase(rxscope_drops_total{%(rxscopeSelector)s,reason=~"CPU_BACKLOG|enqueue_to_backlog"}[%(time_2m)s])) > 0' % values,
+            expr: 'sum without (device) (increase(rxscope_drops_total{%(rxscopeSelector)s,reason=~"CPU_BACKLOG|enqueue_to_backlog",device!="(removed)"}[%(time_2m)s])) > 0' % values,
             'for': '%(time_5m)s' % values,
             labels: {
               severity: 'warning',
@@ -421,7 +421,7 @@
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="irq_to_softirq"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="irq_to_softirq",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'irq_to_softirq',
             },
@@ -475,56 +475,56 @@
         rules: [
           {
             record: 'rxscope:observations:rate%(time_5m)s' % values,
-            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_count{%(rxscopeSelector)s}[%(time_5m)s]))')) % values,
+            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_count{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s]))')) % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="softirq_to_socket"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="softirq_to_socket",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_softirq_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_softirq_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'softirq_to_socket',
             },
@@ -536,56 +536,56 @@
         rules: [
           {
             record: 'rxscope:observations:rate%(time_5m)s' % values,
-            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_receive_to_socket_seconds_count{%(rxscopeSelector)s}[%(time_5m)s]))')) % values,
+            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_receive_to_socket_seconds_count{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s]))')) % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="receive_to_socket"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="receive_to_socket",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'receive_to_socket',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_receive_to_socket_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_receive_to_socket_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'receive_to_socket',
             },
@@ -604,7 +604,7 @@
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="softirq_raise_to_entry"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="softirq_raise_to_entry",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'softirq_raise_to_entry',
             },
@@ -658,56 +658,56 @@
         rules: [
           {
             record: 'rxscope:observations:rate%(time_5m)s' % values,
-            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_backlog_wait_seconds_count{%(rxscopeSelector)s}[%(time_5m)s]))')) % values,
+            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_backlog_wait_seconds_count{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s]))')) % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="backlog_wait"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="backlog_wait",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'backlog_wait',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_backlog_wait_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_backlog_wait_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'backlog_wait',
             },
@@ -726,7 +726,7 @@
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="socket_to_read"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="socket_to_read",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'socket_to_read',
             },
@@ -787,7 +787,7 @@
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="wakeup_to_run"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="wakeup_to_run",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'wakeup_to_run',
             },
@@ -841,56 +841,56 @@
         rules: [
           {
             record: 'rxscope:observations:rate%(time_5m)s' % values,
-            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_napi_poll_seconds_count{%(rxscopeSelector)s}[%(time_5m)s]))')) % values,
+            expr: (either('histogram_count(sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'sum without (cpu) (rate(rxscope_napi_poll_seconds_count{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s]))')) % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="napi_poll"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="napi_poll",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum without (cpu) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum without (cpu) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p50',
-            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.5, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.5, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p99',
-            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.99, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.99, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
           },
           {
             record: 'rxscope_fleet:latency_seconds:p999',
-            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s}[%(time_5m)s])))') + ' >= 0') % values,
+            expr: (either('histogram_quantile(0.999, sum by (job) (rate(rxscope_napi_poll_seconds{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))', 'histogram_quantile(0.999, sum by (job, le) (rate(rxscope_napi_poll_seconds_bucket{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])))') + ' >= 0') % values,
             labels: {
               probe: 'napi_poll',
             },
@@ -909,7 +909,7 @@
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="hardirq_duration"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="hardirq_duration",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'hardirq_duration',
             },
@@ -970,7 +970,7 @@
           },
           {
             record: 'rxscope:over_budget:rate%(time_5m)s' % values,
-            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="softirq_duration"}[%(time_5m)s])' % values,
+            expr: 'rate(rxscope_over_budget_total{%(rxscopeSelector)s,probe="softirq_duration",device!="(removed)"}[%(time_5m)s])' % values,
             labels: {
               probe: 'softirq_duration',
             },
@@ -1063,11 +1063,11 @@
         rules: [
           {
             record: 'rxscope:received_packets:rate%(time_5m)s' % values,
-            expr: '(sum without (device) (rate(rxscope_received_packets_total{%(rxscopeSelector)s}[%(time_5m)s])) > 0)\nor\nsum without (cpu) (rate(rxscope_softnet_processed_total{%(rxscopeSelector)s}[%(time_5m)s]))' % values,
+            expr: '(sum without (device) (rate(rxscope_received_packets_total{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s])) > 0)\nor\nsum without (cpu) (rate(rxscope_softnet_processed_total{%(rxscopeSelector)s}[%(time_5m)s]))' % values,
           },
           {
             record: 'rxscope:drops:ratio_rate%(time_5m)s' % values,
-            expr: '(\n  sum without (device) (rate(rxscope_drops_total{%(rxscopeSelector)s}[%(time_5m)s]))\nor\n  label_replace(sum without (device, where) (rate(rxscope_packets_dropped_total{%(rxscopeSelector)s,where="device"}[%(time_5m)s])), "reason", "(card)", "", "")\n)\n/ ignoring (reason) group_left ()\n(rxscope:received_packets:rate%(time_5m)s{%(rxscopeSelector)s} > 0)' % values,
+            expr: '(\n  sum without (device) (rate(rxscope_drops_total{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s]))\nor\n  label_replace(sum without (device, where) (rate(rxscope_packets_dropped_total{%(rxscopeSelector)s,where="device",device!="(removed)"}[%(time_5m)s])), "reason", "(card)", "", "")\n)\n/ ignoring (reason) group_left ()\n(rxscope:received_packets:rate%(time_5m)s{%(rxscopeSelector)s} > 0)' % values,
           },
         ],
       },
@@ -1101,7 +1101,7 @@
           },
           {
             record: 'rxscope_fleet:drops:rate%(time_5m)s' % values,
-            expr: 'sum by (job, reason) (rate(rxscope_drops_total{%(rxscopeSelector)s}[%(time_5m)s]))' % values,
+            expr: 'sum by (job, reason) (rate(rxscope_drops_total{%(rxscopeSelector)s,device!="(removed)"}[%(time_5m)s]))' % values,
           },
           {
             record: 'rxscope_fleet:up:sum',

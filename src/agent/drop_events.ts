@@ -1,6 +1,7 @@
 // The recent drops: what /api/v1/drops lists. Bounded, the oldest makes room; a sample, since the kernel
 // sends no more than the rate allows. All are counted in rxscope_drops_total.
 
+import { wallClockMs } from '../capture/kernel_clock.ts';
 import type { DropRecord } from '../capture/records.ts';
 import { defined } from './defined.ts';
 
@@ -61,10 +62,8 @@ export class DropEvents {
 
   /** The function is named only when it is asked for: the first name takes 0.1 s. */
   add(drop: DropRecord): void {
-    // CLOCK_MONOTONIC to wall clock: both are read now, the drop is microseconds old.
-    const ageMs = (Number(process.hrtime.bigint()) - drop.timeNs) / 1e6;
     const named = {
-      time: new Date(Date.now() - ageMs).toISOString(),
+      time: new Date(wallClockMs(drop.timeNs)).toISOString(),
       reason: this.#names.dropReason(drop.reason),
       device: this.#names.dropDevice(drop),
       cpu: drop.cpu,

@@ -5,11 +5,13 @@ import { release } from 'node:os';
 import type { Logger } from 'pino';
 import { loadAddon } from '../capture/addon.ts';
 import type { BpftraceBackend } from '../capture/bpftrace/backend.ts';
-import type { ScriptReading } from '../capture/bpftrace/script_reading.ts';
+import { RemovedDevices } from '../capture/bpftrace/removed_devices.ts';
+import type { ScriptDevice, ScriptReading } from '../capture/bpftrace/script_reading.ts';
 import { type DropReasons, dropReasons, readDropReasons } from '../capture/drop_reasons.ts';
 import type { KernelCapture } from '../capture/kernel_capture.ts';
 import type { DropCount, IrqKey, Reading } from '../capture/reading.ts';
 import type { DropRecord, Outlier } from '../capture/records.ts';
+import { withRemoved } from '../capture/removed.ts';
 import { Symbols } from '../capture/symbols.ts';
 import type { Config } from '../config/schema.ts';
 import { dropFamilies, reasonLabel } from '../metrics/drop_families.ts';
@@ -59,6 +61,8 @@ export class Gatherer {
   #reasonsReadMs = 0;
   readonly #host = new HostCounters(hostSources(loadAddon));
   #shownCpus: ShownCpus;
+  /** By probe that a script of bpftrace measures. */
+  readonly #removed = new Map<string, RemovedDevices>();
   /** CPUs with histograms of their own. */
   #cpus: readonly number[] = [];
 
@@ -94,14 +98,16 @@ export class Gatherer {
     const collectors = this.#collectors;
     collectors.begin();
     // Where bpftrace does it all, or nothing could be attached, there is no counter to read.
-    const reading = sources.onlyScripts
+    const counted = sources.onlyScripts
       ? undefined
       : collectors.run('kernel', () => readKernel(capture, this.#cpus.length > 0));
-    const scripts = await this.#readScripts(sources, collectors);
+    const counts = await this.#readScripts(sources, collectors);
     // After the counters: a device that had packets and is not there now is gone.
     const host = this.#host.gather(collectors);
     this.#useNames();
-    collectors.run('removed_devices', () => this.#forgetDevices(capture, reading));
+    const gone = collectors.run('removed_devices', () => this.#forgetDevices(capture, counted));
+    const reading = counted && withRemoved(counted, gone ?? new Set());
+    const scripts = counts && this.#withoutRemoved(counts);
     this.#shownCpus.add(host.cpus, host.softirqs.get('NET_RX'));
     const ofHost = hostFamilies(host, this.#shownCpus, this.#config.series_max);
     const families = [
@@ -191,6 +197,20 @@ export class Gatherer {
     return answer?.result;
   }
 
+  /** Of the scripts' readings, too, what devices had that are gone is that of removed devices. */
+  #withoutRemoved(readings: ScriptReadings): ScriptReadings {
+    const { fresh } = this.#host.devices;
+    const isGone = (device: ScriptDevice): boolean =>
+      fresh && this.#names.scriptDevice(device) === undefined;
+    return new Map(
+      [...readings].map(([probe, reading]) => {
+        const removed = this.#removed.get(probe) ?? new RemovedDevices();
+        this.#removed.set(probe, removed);
+        return [probe, removed.apply(reading, isGone)];
+      }),
+    );
+  }
+
   #packetFamilies(
     reading: Reading | undefined,
     scripts: ScriptReadings | undefined,
@@ -268,11 +288,16 @@ export class Gatherer {
     this.#names.use(devices, owners);
   }
 
-  /** The slots of devices that are gone are freed for others. */
-  #forgetDevices(capture: KernelCapture | undefined, reading: Reading | undefined): void {
-    if (!this.#host.devices.fresh) return;
+  /** The slots of devices that are gone are freed for others. Returns those. */
+  #forgetDevices(
+    capture: KernelCapture | undefined,
+    reading: Reading | undefined,
+  ): ReadonlySet<number> {
+    if (!this.#host.devices.fresh) return new Set();
     const seen = (reading?.received ?? []).map(({ device }) => device);
-    capture?.forgetDevices(this.#names.gone(seen));
+    const gone = this.#names.gone(seen);
+    capture?.forgetDevices(gone);
+    return gone;
   }
 }
 

@@ -5,6 +5,7 @@ import type { DeviceKey, IrqKey } from '../capture/reading.ts';
 import { deviceName } from '../host/device_names.ts';
 import type { Device } from '../host/devices.ts';
 import type { IrqOwner } from '../host/interrupts.ts';
+import { REMOVED } from '../metrics/family_places.ts';
 
 export const OTHER_NETNS = '(other netns)';
 export const OVERFLOW = '(other)';
@@ -39,11 +40,15 @@ export class HostNames {
     };
   }
 
-  /** Undefined when the device is gone. Where no device has a name, as none could be read, its number. */
+  /**
+   * Undefined when the device is gone, or has come since the devices were read. Where no device has a name,
+   * as none could be read, its number.
+   */
   device(key: DeviceKey): string | undefined {
     if (key === 'none') return '';
     if (key === 'other_netns') return OTHER_NETNS;
     if (key === 'overflow') return OVERFLOW;
+    if (key === 'removed') return REMOVED;
     return this.#devices.length === 0 ? `ifindex ${key}` : this.#byIfindex.get(key);
   }
 

@@ -2,6 +2,7 @@
 // become its exemplars. Both are bounded: the oldest makes room, and a flood on one device takes
 // nothing from the exemplars of another.
 
+import { wallClockMs } from '../capture/kernel_clock.ts';
 import { PROBE_INDEX } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
@@ -62,9 +63,7 @@ export class Outliers {
   }
 
   add(outlier: Outlier): NamedOutlier {
-    // CLOCK_MONOTONIC to wall clock: both are read now, the outlier is microseconds old.
-    const ageMs = (Number(process.hrtime.bigint()) - outlier.timeNs) / 1e6;
-    const timestampMs = Date.now() - ageMs;
+    const timestampMs = wallClockMs(outlier.timeNs);
     const named = this.#name(outlier, timestampMs);
     this.#recent.push(named);
     if (this.#recent.length > this.#max) this.#recent.shift();

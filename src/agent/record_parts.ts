@@ -2,6 +2,7 @@
 // for the names of devices.
 
 import type { Latency, Reading } from '../capture/reading.ts';
+import { REMOVED } from '../metrics/family_places.ts';
 import { labelsOf, type Probe } from '../probes/probe.ts';
 import { count, emptyHistogram, type Histogram, merge, quantile } from '../stages/histogram.ts';
 import type { HostNames } from './host_names.ts';
@@ -44,7 +45,7 @@ function namedLabels(
   { device, irq, protocol, vector }: Latency,
   names: Pick<HostNames, 'device' | 'irq'>,
 ): Record<string, string> {
-  const ofDevice = device === undefined ? '' : (names.device(device) ?? '(removed)');
+  const ofDevice = device === undefined ? '' : (names.device(device) ?? REMOVED);
   const values = { device: irq === undefined ? ofDevice : names.irq(irq), protocol, vector };
   return Object.fromEntries(labelsOf(probe).map((label) => [label, values[label] ?? '']));
 }

@@ -126,6 +126,8 @@ export interface BpfObject {
   sum(map: string, indices: Uint8Array, sums: Uint8Array): void;
   /** Copies into a mmapped map, likewise. Offset and length are multiples of eight. */
   write(map: string, offset: number, from: Uint8Array): void;
+  /** The same for four bytes alone, at a multiple of four: what is beside them may change meanwhile. */
+  write32(map: string, offset: number, value: number): void;
   /** Layout of `struct <name>` from the object's BTF. */
   layout(name: string): StructLayout;
   /** Reads a perf event array from libuv's loop. One reader a map. */

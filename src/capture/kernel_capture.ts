@@ -3,25 +3,21 @@
 
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { MEASURES, PROBES } from '../probes/index.ts';
+import { MEASURES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
 import { BUCKETS } from '../stages/bounds.ts';
 import type { Histogram } from '../stages/histogram.ts';
 import type { Addon, BpfObject, EventReader, StructLayout } from './addon.ts';
+import { DeviceSlots } from './device_slots.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';
 import { patiently } from './passing.ts';
 import { isPreemptRt } from './preempt_rt.ts';
 import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
-import {
-  DEVICE_FIRST,
-  deviceSlots,
-  histogramPlaces,
-  histogramsPerCpu,
-  PROTOCOLS,
-  type Shape,
-} from './slots.ts';
+import { withRemoved } from './removed.ts';
+import { deviceSlots, histogramPlaces, histogramsPerCpu, type Shape } from './slots.ts';
+import { TcpTableReader } from './tcp_table.ts';
 
 export interface CaptureOptions {
   /** Ids of what is to be measured: probes, and `drops`. */
@@ -54,8 +50,6 @@ export interface ProgramStats {
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url));
 /** Outliers that a CPU may send at once before its rate applies. */
 const BURST = 10;
-/** A TCP packet still in the table after so long reached no socket that we could see. */
-const TCP_OPEN_NS_MAX = 2e9;
 /** As in bpf/state.h. */
 const PROBES_ALL = 16;
 const WAIT_SETS = 2048;
@@ -163,9 +157,8 @@ export class KernelCapture {
   readonly #exact: boolean;
   readonly #layouts: { cpuState: StructLayout; histogram: StructLayout } | undefined;
   readonly #memory: Memory | undefined;
-  #tcpLost = 0;
-  /** Room for a copy of the TCP table, hundreds of kilobytes: made once. */
-  #tcpTable: Uint32Array<ArrayBuffer> | undefined;
+  #tcp: TcpTableReader | undefined;
+  readonly #slots: DeviceSlots | undefined;
   #reader: EventReader | undefined;
 
   constructor({ object, states, failure }: Climb, shape: Shape, options: CaptureOptions) {
@@ -179,6 +172,7 @@ export class KernelCapture {
     if (object === undefined) return;
     this.#layouts = { cpuState: object.layout('cpu_state'), histogram: object.layout('histogram') };
     this.#memory = memoryOf(object, this.#layouts, shape);
+    this.#slots = new DeviceSlots(object, this.#layouts.cpuState, this.#memory, shape);
     // What the programs may expect of each other is known now that all stand.
     this.configure(options);
   }
@@ -196,95 +190,19 @@ export class KernelCapture {
     if (this.#object === undefined || this.#memory === undefined || this.#layouts === undefined) {
       return undefined;
     }
-    const tcp = this.#readTcpTable(this.#object, this.#layouts.cpuState);
-    return assemble(this.#memory, this.#layouts.cpuState, this.#shape, tcp, perCpu);
+    const { cpuState } = this.#layouts;
+    this.#tcp ??= new TcpTableReader(this.#object, cpuState, this.#shape.cpus);
+    this.#slots?.settle();
+    const reading = assemble(this.#memory, cpuState, this.#shape, this.#tcp.read(), perCpu);
+    return withRemoved(reading, new Set(), this.#slots?.rows(perCpu));
   }
 
   /**
-   * Packets that entered the TCP table and left without a trace: kept - resolved - still there.
-   * Read in this order, packets under way can only make the difference too small, never too large,
-   * and it never runs backwards.
-   */
-  #readTcpTable(object: BpfObject, layout: StructLayout): { lost: number; open: number } {
-    const kept = this.#sumOverCpus(object, layout, 'tcp_kept');
-    this.#tcpTable ??= new Uint32Array(object.mapBytes('tcp_packets') / 4);
-    const table = this.#tcpTable;
-    object.read('tcp_packets', 0, new Uint8Array(table.buffer));
-    const resolved = this.#sumOverCpus(object, layout, 'tcp_resolved');
-    const words = object.layout('tcp_packet').size / 4;
-    const nowNs = Number(process.hrtime.bigint());
-    let there = 0;
-    let open = 0;
-    for (let at = 0; at < table.length; at += words) {
-      if (table[at] === 0 && table[at + 1] === 0) continue;
-      there++;
-      const receivedNs = (table[at + 2] ?? 0) + (table[at + 3] ?? 0) * 0x1_0000_0000;
-      if (nowNs - receivedNs < TCP_OPEN_NS_MAX) open++;
-    }
-    const gone = kept - resolved - there;
-    this.#tcpLost = Math.max(this.#tcpLost, gone + (there - open));
-    return { lost: this.#tcpLost, open };
-  }
-
-  #sumOverCpus(object: BpfObject, layout: StructLayout, field: string): number {
-    const place = layout.fields[field]?.offset ?? 0;
-    const words = new Uint32Array(2);
-    let total = 0;
-    for (let cpu = 0; cpu < this.#shape.cpus; cpu++) {
-      object.read('cpus', cpu * layout.size + place, new Uint8Array(words.buffer));
-      total += (words[0] ?? 0) + (words[1] ?? 0) * 0x1_0000_0000;
-    }
-    return total;
-  }
-
-  /**
-   * Frees the slots of devices that are no more, so that newcomers find room; their counts go.
-   * `gone` are ifindexes of the agent's namespace.
+   * Frees the slots of devices that are no more, so that newcomers find room; what they counted goes on
+   * as that of removed devices. `gone` are ifindexes of the agent's namespace.
    */
   forgetDevices(gone: ReadonlySet<number>): void {
-    const object = this.#object;
-    const layout = this.#layouts;
-    if (object === undefined || layout === undefined || gone.size === 0) return;
-    const { cpuState } = layout;
-    const state = new Uint32Array(cpuState.size / 4);
-    const keys = (cpuState.fields.device_keys?.offset ?? 0) / 4;
-    for (let cpu = 0; cpu < this.#shape.cpus; cpu++) {
-      object.read('cpus', cpu * cpuState.size, new Uint8Array(state.buffer));
-      for (let i = 0; i < this.#shape.devices; i++) {
-        if (!gone.has(state[keys + i] ?? 0)) continue;
-        const slot = i + DEVICE_FIRST;
-        this.#clear(object, cpu, slot);
-        const received = (cpuState.fields.received?.offset ?? 0) + slot * 8;
-        object.write('cpus', cpu * cpuState.size + received, new Uint8Array(8));
-        // Keys are 4 bytes and writes 8: the neighbour is written back as it was read. No packet
-        // can arrive for a device that is gone; a neighbour claimed in between would be claimed anew.
-        const pair = i & ~1;
-        const words = Uint32Array.of(state[keys + pair] ?? 0, state[keys + pair + 1] ?? 0);
-        words[i - pair] = 0;
-        object.write('cpus', cpu * cpuState.size + (keys + pair) * 4, new Uint8Array(words.buffer));
-        state[keys + i] = 0;
-      }
-    }
-  }
-
-  /** Zeroes all that one CPU has counted for a device slot, but what it received. */
-  #clear(object: BpfObject, cpu: number, slot: number): void {
-    const shape = this.#shape;
-    const zero = (map: string, struct: string, index: number): void => {
-      const { size } = object.layout(struct);
-      object.write(map, index * size, new Uint8Array(size));
-    };
-    for (const [id, place] of histogramPlaces(shape)) {
-      const by = PROBES.find((probe) => probe.id === id)?.by;
-      const first = cpu * histogramsPerCpu(shape) + place;
-      if (by === 'device') zero('histograms', 'histogram', first + slot);
-      if (by !== 'device_protocol') continue;
-      for (let p = 0; p < PROTOCOLS.length; p++)
-        zero('histograms', 'histogram', first + slot * PROTOCOLS.length + p);
-    }
-    const index = cpu * deviceSlots(shape) + slot;
-    if (shape.probes.includes('drops')) zero('drops', 'drop_row', index);
-    if (shape.probes.includes('napi_poll')) zero('polls', 'poll_work', index);
+    this.#slots?.remove(gone);
   }
 
   /** Delivers records until closed. At most once. */

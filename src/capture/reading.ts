@@ -16,15 +16,16 @@ import {
   type Protocol,
   REASON_FIRST,
   REASON_SLOTS,
+  REMOVED_KEY,
   type Shape,
   VECTORS,
 } from './slots.ts';
 
 /**
- * Whose packets: a device of the agent's network namespace by ifindex, one of two sums, or what no
- * device is known of.
+ * Whose packets: a device of the agent's network namespace by ifindex, one of three sums, or what no
+ * device is known of. `removed`: of all that are gone.
  */
-export type DeviceKey = number | 'overflow' | 'other_netns' | 'none';
+export type DeviceKey = number | 'overflow' | 'other_netns' | 'removed' | 'none';
 /** Which interrupt: its number, or the sum of those that found no slot. */
 export type IrqKey = number | 'overflow';
 
@@ -66,15 +67,19 @@ export interface PollWork {
 /** As poll_bucket() of bpf/napi_poll.h. */
 export const POLL_BOUNDS = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] as const;
 
-/** Counters since the programs were attached. A histogram that never got an observation is absent. */
-export interface Reading {
+/** What is counted by device, too. A histogram that never got an observation is absent. */
+export interface DeviceRows {
   readonly latencies: readonly Latency[];
   readonly received: readonly { readonly device: DeviceKey; readonly packets: number }[];
   readonly drops: readonly DropCount[];
+  readonly polls: readonly PollWork[];
+}
+
+/** Counters since the programs were attached. */
+export interface Reading extends DeviceRows {
   /** Packets that were freed undelivered elsewhere than on the receive path. */
   readonly transmitDrops: number;
   readonly dropEvents: { readonly sent: number; readonly lost: number };
-  readonly polls: readonly PollWork[];
   /** By probe id and cause, every cause that can occur, also those with 0. */
   readonly unmatched: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Sockets told of something that is no packet under way on that CPU. */
@@ -136,11 +141,7 @@ export function assemble(
   tcp: TcpTable,
   perCpu: boolean,
 ): Reading {
-  const word = (field: string): number => {
-    const place = layout.fields[field];
-    if (place === undefined) throw new Error(`struct cpu_state has no member ${field}`);
-    return place.offset / 4;
-  };
+  const word = wordOf(layout);
   const at = {
     fates: word('fates'),
     flaws: word('flaws'),
@@ -247,6 +248,49 @@ export function assemble(
   };
 }
 
+/** What one CPU has counted in one device slot, as that of devices that are gone. */
+export function rowsOfSlot(
+  memory: Memory,
+  layout: StructLayout,
+  shape: Shape,
+  cpu: number,
+  slot: number,
+): DeviceRows {
+  const word = wordOf(layout);
+  const device = 'removed';
+  const owners = ownersOf([{ slot, device }], [], cpu);
+  const latencies = PROBES.flatMap(({ id, by }): Latency[] => {
+    const place = histogramPlaces(shape).get(id);
+    if (place === undefined || (by !== 'device' && by !== 'device_protocol')) return [];
+    const first = cpu * histogramsPerCpu(shape) + place;
+    return owners[by].flatMap(({ slot: index, of }) => {
+      const histogram = memory.histogram([first + index]);
+      return histogram === undefined ? [] : [{ probe: id, ...of, histogram }];
+    });
+  });
+  const state = memory.cpuState(cpu);
+  const packets = readU64(state, word('received') + slot * 2);
+  const drops = new Map<string, DropCount>();
+  const reasons = reasonsOf(state, word('reason_keys'));
+  if (reasons.length > 0) addDrops(drops, device, memory.drops(cpu, slot), reasons);
+  const polls = new Map<DeviceKey, PollWork>();
+  if (shape.probes.includes('napi_poll')) addPolls(polls, device, memory.polls(cpu, slot));
+  return {
+    latencies,
+    received: [{ device, packets }],
+    drops: [...drops.values()],
+    polls: [...polls.values()],
+  };
+}
+
+function wordOf(layout: StructLayout): (field: string) => number {
+  return (field) => {
+    const place = layout.fields[field];
+    if (place === undefined) throw new Error(`struct cpu_state has no member ${field}`);
+    return place.offset / 4;
+  };
+}
+
 /** Histograms of the same labels, and where they are. */
 interface Group {
   readonly of: LatencyOf & { readonly cpu?: number };
@@ -285,6 +329,7 @@ function deviceKey(slot: number, shape: Shape, owner: number): DeviceKey | undef
   if (slot === 0) return 'overflow';
   if (slot === 1) return 'other_netns';
   if (slot === deviceSlots(shape) - 1) return 'none';
+  if (owner === REMOVED_KEY) return 'removed';
   return owner === 0 ? undefined : owner;
 }
 

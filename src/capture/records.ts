@@ -7,7 +7,7 @@ import type { StructLayout } from './addon.ts';
 export interface Outlier {
   readonly probe: number;
   readonly latencyNs: number;
-  /** When it ended: CLOCK_MONOTONIC, nanoseconds. So are the other times; 0 when not known. */
+  /** When it ended, nanoseconds of the kernel's clock. So are the other times; 0 when not known. */
   readonly timeNs: number;
   readonly irqNs: number;
   readonly softirqNs: number;
@@ -32,7 +32,7 @@ export interface Outlier {
 
 /** A packet that was dropped on the receive path. */
 export interface DropRecord {
-  /** CLOCK_MONOTONIC, nanoseconds. */
+  /** Nanoseconds of the kernel's clock: kernel_clock.ts. */
   readonly timeNs: number;
   readonly cpu: number;
   /** As in DropCount of reading.ts. */

@@ -33,6 +33,8 @@ export const VECTORS = [
 
 /** As in bpf/state.h: the first slots are no device's and no interrupt's. */
 export const DEVICE_FIRST = 2;
+/** In the place of its key: of a device that is gone. No ifindex is as large. */
+export const REMOVED_KEY = 0xffff_ffff;
 export const IRQ_FIRST = 1;
 export const IRQ_SLOTS = 17;
 export const REASON_FIRST = 1;

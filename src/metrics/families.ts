@@ -78,7 +78,7 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
     {
       type: 'counter',
       name: 'rxscope_received_packets_total',
-      help: 'Packets that entered netif_receive_skb. Per packet probe: received = observed + unmatched + pending.',
+      help: 'Packets that entered netif_receive_skb. Per packet probe: received = observed + unmatched + pending. What removed devices had counted goes on as device="(removed)", here and wherever packets are counted by device.',
       samples:
         scripts === undefined || script === undefined
           ? receivedSamples(reading, context)

@@ -4,6 +4,7 @@
 
 import type { Family, Labels } from './model.ts';
 import {
+  differenceOf,
   hasFallen,
   keyOf,
   relabelled,
@@ -17,6 +18,8 @@ import type { Share } from './series_shares.ts';
 
 /** The label value that stands for all that have no label of their own. */
 export const OTHER = '(other)';
+/** All devices that are gone. */
+export const REMOVED = '(removed)';
 
 /** One label set of this gather. */
 export interface Row {
@@ -63,6 +66,13 @@ export class FamilyPlaces {
   /** By key. */
   readonly #folded = new Map<string, Folded>();
   readonly #others = new Map<string, Other>();
+  /**
+   * By key of a row that says "(removed)": what is a part of it and stays in "(other)", which must not
+   * fall, since it was folded into that when its device went.
+   */
+  readonly #kept = new Map<string, Sample>();
+  /** By key: rows that say "(removed)" as they were last. */
+  readonly #removed = new Map<string, Sample>();
   /** Rows of zero that are shown in this gather. */
   readonly #zeros = new Set<string>();
   /** Rows that say "(other)" and have nothing folded into them yet. */
@@ -75,18 +85,24 @@ export class FamilyPlaces {
   /** Takes in a gather: gives up the places of what is gone. */
   begin(family: Family): void {
     this.#family = family;
-    this.#rows = new Map(
+    const rows = new Map(
       family.samples.map((sample): [string, Row] => {
         const key = keyOf(sample.labels);
         return [key, { key, sample }];
       }),
     );
+    this.#rows = rows;
     const [first] = family.samples;
     if (first !== undefined) this.rowSeries = seriesOf(first);
     this.#zeros.clear();
     this.#zeroOthers.clear();
     for (const key of this.#own) if (!this.#rows.has(key)) this.#own.delete(key);
-    for (const [key, last] of this.#folded) this.#follow(key, last);
+    const ended = [...this.#folded].filter(([key, { sample }]) => this.#hasEnded(key, sample));
+    for (const [, folded] of ended) this.#keepOfRemoved(folded);
+    for (const row of this.#rows.values())
+      if (row.sample.labels.device === REMOVED) rows.set(row.key, this.#withoutKept(row));
+    for (const [, folded] of ended) this.#keep(folded);
+    for (const [key, folded] of this.#folded) this.#follow(key, folded);
   }
 
   /** Places taken. */
@@ -178,19 +194,45 @@ export class FamilyPlaces {
     );
   }
 
-  /** A folded row in the next gather: there, begun anew under the same labels, or gone. */
-  #follow(key: string, folded: Folded): void {
-    const last = folded.sample;
+  /** Is a folded row gone in this gather, or begun anew under the same labels? */
+  #hasEnded(key: string, last: Sample): boolean {
     const now = this.#rows.get(key)?.sample;
-    if (now === undefined) this.#folded.delete(key);
-    else folded.sample = now;
-    if (now !== undefined && !hasFallen(last, now)) return;
-    const other = this.#others.get(folded.otherKey);
+    return now === undefined || hasFallen(last, now);
+  }
+
+  /** Its device has gone, and what it had is counted as that of removed devices, too. */
+  #keepOfRemoved({ sample, otherKey }: Folded): void {
+    if (sample.labels.device === undefined || !this.#others.has(otherKey)) return;
+    const labels = { ...sample.labels, device: REMOVED };
+    const key = keyOf(labels);
+    if (!this.#rows.has(key)) return;
+    const kept = this.#kept.get(key);
+    this.#kept.set(key, sumOfAll(labels, kept === undefined ? [sample] : [kept, sample]) ?? sample);
+  }
+
+  #withoutKept(row: Row): Row {
+    const kept = this.#kept.get(row.key);
+    const rest = kept === undefined ? row.sample : differenceOf(row.sample, kept);
+    const sample = withoutRounding(this.#removed.get(row.key), rest);
+    this.#removed.set(row.key, sample);
+    return { ...row, sample };
+  }
+
+  /** What a folded row had that has ended stays in the row that it was summed into. */
+  #keep({ sample, otherKey }: Folded): void {
+    const other = this.#others.get(otherKey);
     if (other === undefined) return;
     other.kept =
       other.kept === undefined
-        ? relabelled(last, other.labels)
-        : sumOfAll(other.labels, [other.kept, last]);
+        ? relabelled(sample, other.labels)
+        : sumOfAll(other.labels, [other.kept, sample]);
+  }
+
+  /** A folded row in the next gather: there, or gone. */
+  #follow(key: string, folded: Folded): void {
+    const now = this.#rows.get(key)?.sample;
+    if (now === undefined) this.#folded.delete(key);
+    else folded.sample = now;
   }
 
   #fold(row: Row, room: Room): void {

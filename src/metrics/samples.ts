@@ -58,6 +58,29 @@ export function sumOfAll(labels: Labels, samples: readonly Sample[]): Sample | u
   };
 }
 
+/** What `all` has beyond a part of it, and never less than nothing: sums of times are rounded. */
+export function differenceOf(all: Sample, part: Sample): Sample {
+  if (!isHistogram(all) || !isHistogram(part))
+    return { labels: all.labels, value: Math.max(0, weightOf(all) - weightOf(part)) };
+  const counts = countsDifference(all.classic.counts, part.classic.counts);
+  const { native } = all;
+  return {
+    ...all,
+    sum: Math.max(0, all.sum - part.sum),
+    count: counts.reduce((sum, n) => sum + n, 0),
+    classic: { bounds: all.classic.bounds, counts },
+    ...(native === undefined || part.native === undefined
+      ? {}
+      : {
+          native: {
+            ...native,
+            zeroCount: Math.max(0, native.zeroCount - part.native.zeroCount),
+            counts: countsDifference(native.counts, part.native.counts),
+          },
+        }),
+  };
+}
+
 /**
  * The sample with a sum no lower than that of `last`: adding the same sums up in another order may
  * round them to less, which would be taken for a counter that began anew.
@@ -85,6 +108,10 @@ function nativeSum(histograms: readonly HistogramSample[]): NativeBuckets | unde
     zeroCount: parts.reduce((sum, { zeroCount }) => sum + zeroCount, 0),
     counts: countsSum(parts.map(({ counts }) => counts)),
   };
+}
+
+function countsDifference(all: ArrayLike<number>, part: ArrayLike<number>): Float64Array {
+  return Float64Array.from(all, (n, i) => Math.max(0, n - (part[i] ?? 0)));
 }
 
 function countsSum(parts: readonly ArrayLike<number>[]): Float64Array {

@@ -1,6 +1,7 @@
 // The books of a measurement: what was received, what was observed, what was not and why.
 
 import type { Measurement } from '../../src/agent/measure.ts';
+import type { Reading } from '../../src/capture/reading.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
 import { count } from '../../src/stages/histogram.ts';
 
@@ -17,10 +18,18 @@ export function booksOf(
   measurement: Measurement,
   probe: 'softirq_to_socket' | 'receive_to_socket',
 ): Books {
-  const reading = measurement.reading;
-  if (reading === undefined) throw new Error('nothing was attached');
+  if (measurement.reading === undefined) throw new Error('nothing was attached');
+  return booksOfReading(measurement.reading, probe);
+}
+
+export function booksOfReading(
+  reading: Reading,
+  probe: 'softirq_to_socket' | 'receive_to_socket',
+): Books {
   const received = reading.received.reduce((sum, row) => sum + row.packets, 0);
-  const observed = observedOf(measurement, probe);
+  const observed = reading.latencies
+    .filter((row) => row.probe === probe)
+    .reduce((sum, row) => sum + count(row.histogram), 0);
   const unmatched = reading.unmatched[probe] ?? {};
   const lost = Object.values(unmatched).reduce((sum, n) => sum + n, 0);
   const pending = reading.pending;

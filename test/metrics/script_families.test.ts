@@ -40,14 +40,10 @@ function families(
     cpus: [0, 1],
     scripts: {
       readings: new Map(Object.entries(scripts)),
-      deviceLabel: (device) =>
-        device === 'other_netns'
-          ? '(other netns)'
-          : device === 'overflow'
-            ? '(other)'
-            : device.name === 'gone'
-              ? undefined
-              : device.name,
+      deviceLabel: (device) => {
+        if (typeof device !== 'string') return device.name === 'gone' ? undefined : device.name;
+        return { other_netns: '(other netns)', overflow: '(other)', removed: '(removed)' }[device];
+      },
       irqLabel,
     },
     ...changes,

@@ -210,8 +210,12 @@ describe('a map', () => {
     object = loadCalls();
     const loaded = object;
     expect(failureOf(() => loaded.write('slots', 0, new Uint8Array(4))).code).toBe('EINVAL');
+    expect(failureOf(() => loaded.write32('slots', 2, 1)).message).toContain('multiple of four');
+    expect(failureOf(() => loaded.write32('slots', 48, 1)).code).toBe('ERANGE');
+    expect(failureOf(() => loaded.write32('slots', 0, 2 ** 32)).code).toBe('EINVAL');
     const failure = failureOf(() => loaded.write('.rodata', 0, new Uint8Array(8)));
     expect(failure).toMatchObject({ code: 'EPERM', map: '.rodata' });
+    expect(failureOf(() => loaded.write32('.rodata', 0, 1)).code).toBe('EPERM');
     loaded.read('.rodata', 0, new Uint8Array(8));
   });
 
@@ -313,6 +317,7 @@ test('a closed object refuses everything but to be closed again', () => {
     () => closed.read('slots', 0, new Uint8Array(8)),
     () => closed.sum('slots', u32(0), new Uint8Array(8)),
     () => closed.write('slots', 0, new Uint8Array(8)),
+    () => closed.write32('slots', 0, 1),
     () => closed.layout('slot'),
     () => closed.openEvents('events', options, () => {}),
   ];

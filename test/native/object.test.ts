@@ -92,6 +92,16 @@ describe('memory of a map', () => {
     expect([...buffer]).toEqual([...Array(3).fill(0xee), ...copied, ...Array(16).fill(0xee)]);
   });
 
+  test('is written in half a word, and the other half stays', () => {
+    object = loadCalls();
+    object.write('slots', 0, new Uint8Array(Uint32Array.of(1, 2, 3, 4).buffer));
+    object.write32('slots', 4, 4_294_967_295);
+    object.write32('slots', 8, 0);
+    const words = new Uint32Array(4);
+    object.read('slots', 0, new Uint8Array(words.buffer));
+    expect([...words]).toEqual([1, 4_294_967_295, 0, 4]);
+  });
+
   test('grows with the number of entries', () => {
     object = addon.openObject(buildFixture('refused'));
     object.setAutoload('follows_a_number', false);

@@ -11,7 +11,7 @@ import type { Protocol } from '../slots.ts';
 import type { Tally } from './tally.ts';
 
 /** A device of the agent's network namespace by the bytes of its name (latin1), or one of the two sums. */
-export type ScriptDevice = { readonly name: string } | 'overflow' | 'other_netns';
+export type ScriptDevice = { readonly name: string } | 'overflow' | 'other_netns' | 'removed';
 
 export interface ScriptLatency {
   /** Of irq_to_softirq. */

@@ -19,6 +19,7 @@ import {
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { STANDARD_OPTIONS } from '../rules/options.ts';
+import { NOT_REMOVED } from '../rules/removed.ts';
 import { DATASOURCE, shown, variable } from './panel.ts';
 
 const TAG = 'rxscope';
@@ -100,7 +101,12 @@ function variables({ hosts, devices }: Frame): Builder<VariableModel>[] {
     ),
     ...(devices
       ? [
-          labelValues('device', 'Device', `rxscope_received_packets_total{${onHost}}`, true)
+          labelValues(
+            'device',
+            'Device',
+            `rxscope_received_packets_total{${onHost},${NOT_REMOVED}}`,
+            true,
+          )
             .description('Devices that packets came in by')
             // Also packets of no device, or of one that has gone.
             .allValue('.*'),

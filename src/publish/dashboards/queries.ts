@@ -14,15 +14,16 @@ import {
   LOSS_REASONS,
   SOCKET_BUFFER_REASONS,
 } from '../rules/loss_reasons.ts';
+import { withoutRemoved } from '../rules/removed.ts';
 
 /** Labels by which every dashboard selects. */
 export const FLEET = 'job=~"$job",instance=~"$instance"';
 /** The same for one host: a name with brackets, as IPv6 has, is no regular expression. */
 export const ONE_HOST = 'job="$job",instance="$instance"';
 
-/** `rate(metric{selector}[$__rate_interval])` */
+/** `rate(metric{selector}[$__rate_interval])`, of devices that are there. */
 export function rate(metric: string, selector: string): string {
-  return `rate(${metric}{${selector}}[$__rate_interval])`;
+  return `rate(${metric}{${withoutRemoved(metric, selector)}}[$__rate_interval])`;
 }
 
 /** `sum by (labels) (rate(…))`; over everything when there are no labels. */

@@ -4,6 +4,7 @@
 import { formatDuration } from './duration.ts';
 import { anyOf, LOSS_REASONS } from './loss_reasons.ts';
 import { type RuleOptions, type ThresholdName, WINDOW_STANDARD_MS } from './options.ts';
+import { withoutRemoved } from './removed.ts';
 
 export interface Terms {
   /** What stands between the braces of every selector. */
@@ -68,10 +69,10 @@ export function series(terms: Terms, name: string, more = ''): string {
 
 /** `rate(name{…}[5m])`. */
 export function rate(terms: Terms, name: string, more = '', seconds = WINDOW): string {
-  return `rate(${series(terms, name, more)}[${terms.time(seconds)}])`;
+  return `rate(${series(terms, name, withoutRemoved(name, more))}[${terms.time(seconds)}])`;
 }
 
 /** The same for the number in that time, in which a rare event is easier to read. */
 export function increase(terms: Terms, name: string, more = '', seconds = WINDOW): string {
-  return `increase(${series(terms, name, more)}[${terms.time(seconds)}])`;
+  return `increase(${series(terms, name, withoutRemoved(name, more))}[${terms.time(seconds)}])`;
 }
