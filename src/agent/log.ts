@@ -3,6 +3,7 @@
 import { inspect } from 'node:util';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config/schema.ts';
+import { withoutControls } from '../host/device_names.ts';
 import { type Colors, colorsFor } from './colors.ts';
 
 /** `destination` is a LogOutput but for tests. */
@@ -44,7 +45,11 @@ function readable(line: string, colors: Colors): string {
     [field: string]: unknown;
   };
   const fields = Object.entries(rest).map(([key, value]) => {
-    const text = typeof value === 'string' ? value : inspect(value, { breakLength: Infinity });
+    // Inspected text has its controls escaped already.
+    const text =
+      typeof value === 'string'
+        ? withoutControls(value)
+        : inspect(value, { breakLength: Infinity });
     return ` ${colors.dim(`${key}=`)}${text}`;
   });
   const name = LEVELS[level]?.(colors) ?? level;

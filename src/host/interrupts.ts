@@ -193,7 +193,7 @@ function readAll(path: string): Uint8Array {
     const stats = fstatSync(file);
     if (!stats.isFile())
       throw new Error(
-        `${path}: not a regular file, expected the kernel's /proc/interrupts; check RXSCOPE_INTERRUPTS_FILE, or whether a container runtime hides it`,
+        `${path}: not a regular file, expected the kernel's /proc/interrupts: is it hidden by a container runtime? If not, check RXSCOPE_INTERRUPTS_FILE`,
       );
     if (stats.size > BYTES_MAX) throw new Error(`${path}: longer than ${BYTES_MAX} bytes`);
     let length = 0;

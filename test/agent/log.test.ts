@@ -62,6 +62,14 @@ describe('JSON', () => {
 });
 
 describe('pretty', () => {
+  test('has no byte of others that controls the terminal', () => {
+    const { log, destination } = logTo(true, { format: 'pretty' });
+    log.warn({ reason: '\x1b[2J\x07 two\nlines', devices: ['\x1b'] }, 'told');
+    const text = stripVTControlCharacters(destination.text);
+    expect(text).toContain("reason=\\x1b[2J\\x07 two\\x0alines devices=[ '\\x1B' ]");
+    expect(text.split('\n')).toHaveLength(2);
+  });
+
   test('is time, level, message and fields in one line', () => {
     const { log, destination } = logTo(false, { format: 'pretty' });
     log.error({ probe: 'irq_to_softirq', reason: 'EPERM: no' }, 'probe is not up');

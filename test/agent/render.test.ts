@@ -70,6 +70,23 @@ function rendered(record: ProbeRecord, changes: Partial<RecordResult> = {}): str
 }
 
 describe('a record', () => {
+  test('has no byte of others that controls the terminal', () => {
+    const part = { count: 2, p50_seconds: 1e-6, p99_seconds: 1e-6 };
+    const text = rendered(
+      recordOf([1000, 1000], {
+        reason: 'refused \x1b[2J\x07',
+        parts: [
+          { labels: { device: '\x1b]0;x\x07' }, ...part },
+          { labels: { device: 'a\nb\u009b' }, ...part },
+        ],
+      }),
+      { drops: { 'WHY\x1b': 1 } },
+    );
+    expect(text).not.toMatch(/[^\P{Cc}\n]/u);
+    expect(text).toContain('\\x1b]0;x\\x07');
+    expect(text).toContain('a\\x0ab\\xc2\\x9b');
+  });
+
   test('is a summary, quantiles and a histogram with a line for each power of two', () => {
     // Three in (954 ns, 1.91 µs], none in the next two, one in (7.63 µs, 15.3 µs].
     const record = recordOf([1000, 1500, 1900, 9000], { over_budget: 1, unmatched: { clock: 0 } });

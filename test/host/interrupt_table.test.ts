@@ -241,7 +241,7 @@ test.each([
   const interrupts = join(folder, 'interrupts');
   make(interrupts);
   expect(() => readInterrupts({ proc: '/proc', sys: '/sys', interrupts })).toThrow(
-    `${interrupts}: not a regular file, expected the kernel's /proc/interrupts; check RXSCOPE_INTERRUPTS_FILE, or whether a container runtime hides it`,
+    `${interrupts}: not a regular file, expected the kernel's /proc/interrupts: is it hidden by a container runtime? If not, check RXSCOPE_INTERRUPTS_FILE`,
   );
 });
 
