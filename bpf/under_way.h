@@ -62,13 +62,17 @@ static __always_inline struct packet *packet_with(struct cpu_state *s, __u64 hea
 	return 0;
 }
 
-/* Is the network header still part of the data? So it is until the packet gets to its protocol. */
+/*
+ * Is the network header still part of the data? So it is until the packet gets to its protocol. A buffer
+ * that was freed since and is being filled anew has none yet.
+ */
 static __always_inline bool only_announced(enum access access, __u64 skb)
 {
 	__u64 data = (__u64)LOAD_AT(access, sk_buff, skb, data);
 	__u64 head = (__u64)LOAD_AT(access, sk_buff, skb, head);
+	__u32 network_header = LOAD_AT(access, sk_buff, skb, network_header);
 
-	return data - head == LOAD_AT(access, sk_buff, skb, network_header);
+	return network_header && data - head == network_header;
 }
 
 /*
