@@ -20,6 +20,8 @@ const OPEN_PORT = 5601;
 const CLOSED_PORT = 5999;
 /** So long a packet of some other process may be between two counters that a scrape reads. */
 const UNDER_WAY_MS = 5000;
+/** Two programs are built, which takes a busy machine long. */
+const BUILD_MS_MAX = 240_000;
 
 let home: Home;
 let program: ReturnType<typeof buildSockets>;
@@ -32,7 +34,7 @@ beforeAll(async () => {
   far = new Sockets(program.path, FAR);
   here = new Sockets(program.path, home.name);
   await here.do(`udp receiver 0.0.0.0 ${OPEN_PORT} buffer=100000000`);
-});
+}, BUILD_MS_MAX);
 afterAll(async () => {
   await here?.close();
   await far?.close();

@@ -21,6 +21,8 @@ const LOST_AFTER_MS = 17_000;
 const CONNECTIONS = 13;
 /** So long no packet is on its way past a reading. */
 const UNDER_WAY_MS = 2000;
+/** Two programs are built, which takes a busy machine long. */
+const BUILD_MS_MAX = 240_000;
 
 let lab: Lab;
 let program: ReturnType<typeof buildSockets>;
@@ -32,7 +34,7 @@ beforeAll(async () => {
   program = buildSockets();
   here = new Sockets(program.path, lab.sender);
   there = new Sockets(program.path, lab.receiver);
-});
+}, BUILD_MS_MAX);
 afterAll(async () => {
   await here?.close();
   await there?.close();
