@@ -5,8 +5,16 @@
 import { writeFileSync } from 'node:fs';
 
 export default class Tally {
+  #secondBoots = [];
+
+  /** Guests that had to be booted twice (test/vm/guest.ts). */
+  onUserConsoleLog({ content }) {
+    this.#secondBoots.push(...content.split('\n').filter((line) => /^second boot of /.test(line)));
+  }
+
   onTestRunEnd(modules, unhandledErrors) {
     const tally = { passed: 0, failed: unhandledErrors.length, skipped: [], secondRun: [] };
+    tally.secondBoots = this.#secondBoots;
     for (const module of modules) {
       // A file that could not be loaded, or whose hook failed, holds no failed test of its own.
       const failedBefore = tally.failed;

@@ -38,11 +38,12 @@ function conclude(code, tally) {
     console.error('vitest ended before it had run the tests: see above.');
     return code === 0 ? 1 : code;
   }
-  const { passed, failed, skipped, secondRun } = tally;
+  const { passed, failed, skipped, secondRun, secondBoots } = tally;
   for (const { name, found, reason } of secondRun) {
     console.log(`passed at the second run: ${name}: at the first, ${found.split('\n')[0]}`);
     console.log(`  ${reason === undefined ? 'It does not say why it may.' : `It may: ${reason}`}`);
   }
+  for (const line of secondBoots) console.log(line);
   for (const { name, reason } of skipped) console.log(`skipped: ${name}: ${reason}`);
   // CI has everything that a test may ask for: what is skipped there is not tested anywhere.
   const untested = process.env.CI === 'true' && skipped.length > 0;

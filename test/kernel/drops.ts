@@ -11,10 +11,14 @@ import type { DeviceKey } from '../../src/capture/reading.ts';
 import type { DropRecord } from '../../src/capture/records.ts';
 import type { Lab } from './lab.ts';
 import { captureAll, USUAL_PROBES } from './options.ts';
+import { watch } from './unseen.ts';
 
 const reasons = readDropReasons(loadAddon());
 
 export interface Dropped extends Measurement {
+  /** What no BPF program was told of: packets at the receiver's device, and drops for a reason or any. */
+  readonly unseenPackets: number;
+  readonly unseenDrops: (reason?: string) => number;
   readonly events: readonly (DropRecord & { readonly name: string })[];
 }
 
@@ -41,25 +45,43 @@ export async function measureDrops(
       observation: () => {},
       drop: (record) => events.push({ ...record, name: reasons.name(record.reason) }),
     });
-    await during();
-    // The last packets of `during` may still be on their way through a softirq.
-    await sleep(20);
+    const { unseen } = await watch(
+      { 'net/netif_receive_skb': 'name == "vb"', 'skb/kfree_skb': '' },
+      async () => {
+        await during();
+        // The last packets of `during` may still be on their way through a softirq.
+        await sleep(20);
+      },
+    );
     capture.detach();
     const reading = capture.read();
     capture.drain();
     const { states, failure } = capture;
     const histograms = histogramsByProbe(reading);
-    return { states, failure, reading, histograms, observations: [], seconds: 0, events };
+    return {
+      states,
+      failure,
+      reading,
+      histograms,
+      observations: [],
+      seconds: 0,
+      events,
+      unseenPackets: unseen('net/netif_receive_skb'),
+      unseenDrops: (reason = '') => unseen('skb/kfree_skb', `reason: ${reason}`),
+    };
   } finally {
     capture.close();
   }
 }
 
-/** Drops on the receive path with this reason; of one device if it is named. */
-export function droppedFor({ reading }: Measurement, reason: string, device?: DeviceKey): number {
-  return (reading?.drops ?? [])
+/**
+ * Drops on the receive path with this reason, of one device if it is named; with them those of which no
+ * BPF program was told.
+ */
+export function droppedFor(measured: Dropped, reason: string, device?: DeviceKey): number {
+  return (measured.reading?.drops ?? [])
     .filter((row) => reasons.name(row.reason) === reason && (device ?? row.device) === row.device)
-    .reduce((sum, { packets }) => sum + packets, 0);
+    .reduce((sum, { packets }) => sum + packets, measured.unseenDrops(reason));
 }
 
 /** For a failing test's message: what was dropped, by reason and device. */

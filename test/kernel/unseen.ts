@@ -8,7 +8,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { type Measurement, measure } from '../../src/agent/measure.ts';
 import { type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import type { CaptureOptions } from '../../src/capture/kernel_capture.ts';
 import { buildFixture } from '../native/fixture.ts';
 
 /** Events that test/native/fixtures/witness.bpf.c has a program for, by ftrace's name of each. */
@@ -27,6 +29,26 @@ export interface Watched<T> {
   readonly all: (event: Event, text?: string) => number;
   /** Those of them of which no BPF program was told. */
   readonly unseen: (event: Event, text?: string) => number;
+}
+
+/** Datagrams of the lab's usual size that its receiver's device receives, over IPv4 or IPv6. */
+const DATAGRAMS = 'name == "vb" && (len == 44 || len == 64)';
+const RECEIVED = 'net/netif_receive_skb';
+
+export interface Measured {
+  readonly measurement: Measurement;
+  /** Of the packets that arrived, those of which no BPF program was told. */
+  readonly unseen: number;
+}
+
+/** As measure() of the agent, of the lab's datagrams or of what another of ftrace's filters names. */
+export async function measureWatched(
+  options: CaptureOptions,
+  during: () => Promise<unknown>,
+  filter = DATAGRAMS,
+): Promise<Measured> {
+  const { result, unseen } = await watch({ [RECEIVED]: filter }, () => measure(options, during));
+  return { measurement: result, unseen: unseen(RECEIVED) };
 }
 
 interface Line {
