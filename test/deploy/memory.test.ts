@@ -21,7 +21,7 @@ test('the unit, the manifest and the table give it the same memory', () => {
   const daemonSet = parse(textOf('deploy/kubernetes/base/daemon_set.yaml'));
   const { requests, limits } = daemonSet.spec.template.spec.containers[0].resources;
   const [request, high] = row('a request for it in Kubernetes').split(', ');
-  expect({ request, high }).toEqual({ request: '192 MiB', high: '384 MiB' });
+  expect({ request, high }).toEqual({ request: '192 MiB', high: '448 MiB' });
   expect(requests.memory).toBe(request?.replace(' MiB', 'Mi'));
   expect(unit('MemoryHigh')).toBe(high?.replace(' MiB', 'M'));
   const limit = row('the limit in Kubernetes');
@@ -33,6 +33,6 @@ test('there is room for what it takes after hours, and for a flood on top of tha
   const afterHoursMb = Number(/ to (\d+) MB$/.exec(row('scraped each second, after hours'))?.[1]);
   const floodMb = Number(/^(\d+) MB more$/.exec(row('while somebody sends all'))?.[1]);
   expect(192 * 1.048_576).toBeGreaterThan(afterHoursMb * 1.2);
-  expect(384 * 1.048_576).toBeGreaterThan((afterHoursMb + floodMb) * 1.2);
+  expect(448 * 1.048_576).toBeGreaterThan((afterHoursMb + floodMb) * 1.2);
   expect(textOf('README.md')).toContain(`to ${afterHoursMb} MB |`);
 });

@@ -1,5 +1,5 @@
 // What connections may take, over real sockets: requests outstanding, time to send and to read, answers that
-// are not read, connections themselves. What all of it does to the built agent is in test/e2e/doors.test.ts.
+// are not read, connections themselves.
 
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
