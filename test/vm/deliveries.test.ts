@@ -7,20 +7,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { casts, forceRung, HOOKS, type Hook } from '../../src/capture/hooks.ts';
+import { ATTACHES, casts, forceRung, HOOKS, type Hook } from '../../src/capture/hooks.ts';
 import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { booksOf } from '../kernel/books.ts';
 import { captureAll } from '../kernel/options.ts';
 import {
   differences,
+  isObserved,
   longestList,
   type Packet,
   packetsOf,
   type Told,
   unseenByAll,
 } from './deliveries.ts';
-import { type Case, casesOver, LISTS } from './delivery_cases.ts';
+import { type Case, casesOfKinds, casesOfWays, LISTS } from './delivery_cases.ts';
 import { GUEST_TIMEOUT_MS, runInGuest, runOnThisMachine } from './guest.ts';
 
 interface Host {
@@ -32,8 +33,9 @@ interface Host {
 }
 
 const TRACEPOINTS = ['tp_btf', 'raw_tp', 'tracepoint'] as const;
-/** Ways that this machine's kernel has. */
+/** Ways that every kernel of a host with network namespaces has, and those that Debian's has. */
 const WAYS = ['plain', 'macvlan', 'bridge', 'vxlan'];
+const MORE_WAYS = ['ipvlan_l2', 'ipvlan_l3', 'vlan', 'bond', 'vrf'];
 
 const HOSTS: readonly Host[] = [
   {
@@ -45,7 +47,13 @@ const HOSTS: readonly Host[] = [
         rungs: hook.rungs.filter((rung) => !casts(rung)),
       })),
     },
-    cases: casesOver(WAYS, 307, true),
+    cases: [...casesOfWays(WAYS, 307, LISTS), ...casesOfKinds(WAYS.slice(0, 2), 307)],
+  },
+  {
+    name: '6.12',
+    series: '6.12',
+    rungs: Object.fromEntries(ATTACHES.map((attach) => [attach, forceRung(HOOKS, attach)])),
+    cases: casesOfWays([...WAYS, ...MORE_WAYS], 101, [8]),
   },
 ];
 
@@ -102,7 +110,7 @@ describe.each(HOSTS)('$name', ({ name, series, rungs, cases }) => {
   });
 
   test('packets came in lists as long as they were to be', () => {
-    for (const list of LISTS) {
+    for (const list of new Set(cases.map((one) => one.list))) {
       const lengths = cases.flatMap((one, i) => {
         const told = all[i];
         // What a bridge passes up, or a backlog, comes alone.
@@ -122,7 +130,10 @@ function titleOf({ kind, ways, list }: Case): string {
 function problemsOf(one: Case, told: Told): string[] {
   const traced = packetsOf(one, told);
   const unseen = unseenByAll(traced, told);
-  const packets = traced.filter((packet) => !unseen.includes(packet));
+  const seeable = traced.filter((packet) => !unseen.includes(packet));
+  // What is cut up for its socket is freed before its parts are queued. Another CPU may use its memory by
+  // then: to tell whose they are would be to guess.
+  const mayMiss = one.rps === true && !one.cut;
   const devices = told.ways.flatMap(({ ifindex, lowerIfindex }) => [ifindex, lowerIfindex]);
   return told.rungs.flatMap((line) => {
     const observed = (wanted: string) =>
@@ -132,6 +143,10 @@ function problemsOf(one: Case, told: Told): string[] {
           PROTOCOLS[protocol] === 'udp' &&
           devices.includes(device),
       );
+    const missed = mayMiss
+      ? seeable.filter((packet) => !isObserved(packet, observed('receive_to_socket')))
+      : [];
+    const packets = seeable.filter((packet) => !missed.includes(packet));
     const wrong = [
       ...differences(packets, observed('receive_to_socket'), ({ received }) => received).map(
         (text) => `receive_to_socket: ${text}`,
@@ -139,7 +154,7 @@ function problemsOf(one: Case, told: Told): string[] {
       ...differences(packets, observed('softirq_to_socket'), ({ softirq }) => softirq).map(
         (text) => `softirq_to_socket: ${text}`,
       ),
-      ...counterProblems(one, told, line, packets, unseen),
+      ...counterProblems(one, told, line, { packets, missed, unseen }),
     ];
     const more = wrong.length > 5 ? [`… and ${wrong.length - 5} more`] : [];
     return [...wrong.slice(0, 5), ...more].map((text) => `${line.rung}: ${text}`);
@@ -151,8 +166,7 @@ function counterProblems(
   one: Case,
   told: Told,
   { reading }: Told['rungs'][number],
-  packets: readonly Packet[],
-  unseen: readonly Packet[],
+  { packets, missed, unseen }: Readonly<Record<'packets' | 'missed' | 'unseen', readonly Packet[]>>,
 ): string[] {
   if (reading === undefined) return ['nothing was attached'];
   const problems: string[] = [];
@@ -169,7 +183,9 @@ function counterProblems(
         .map(({ histogram }) => sum([...histogram.counts])),
     );
   const fates = unmatched.receive_to_socket ?? {};
-  const further = sum(packets.map(({ tellings }) => Math.max(0, tellings.length - 1)));
+  const further =
+    sum(packets.map(({ tellings }) => Math.max(0, tellings.length - 1))) +
+    sum(missed.map(({ tellings }) => tellings.length));
   const blind = sum(unseen.map(({ tellings }) => tellings.length));
   says('deliveries without a start', reading.deliveriesWithoutStart, further, further + blind);
   const untold = packets.filter(({ tellings }) => tellings.length === 0);

@@ -317,11 +317,23 @@ function within(ns: number, { window: [least, most] }: Event): boolean {
  */
 export function unseenByAll(packets: readonly Packet[], told: Told): Packet[] {
   const all = told.rungs.flatMap(({ observations }) => observations);
-  return packets.filter(({ received, tellings: [end] }) => {
+  return packets.filter((packet) => {
+    const {
+      received,
+      tellings: [end],
+    } = packet;
     if (![received, end].some((event) => told.tasksOfProcess1.includes(event?.pid ?? -1)))
       return false;
-    return end === undefined || !all.some((one) => one[4] === end.cpu && within(one[3], end));
+    return end === undefined || !isObserved(packet, all);
   });
+}
+
+/** Whether any of the observations ends where the packet's first telling is. */
+export function isObserved(
+  { tellings: [end] }: Packet,
+  observations: readonly Observed[],
+): boolean {
+  return end !== undefined && observations.some((one) => one[4] === end.cpu && within(one[3], end));
 }
 
 function groupBy<T, K>(all: readonly T[], keyOf: (one: T) => K): Map<K, T[]> {

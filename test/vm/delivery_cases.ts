@@ -40,8 +40,6 @@ export const SECOND_FIRST = 1_000_000;
 
 type Kind = Partial<Omit<Case, 'send'>> & {
   readonly send?: Partial<Case['send']>;
-  /** The way where there is to be one only: not all can carry it. */
-  readonly over?: string;
 };
 
 /** By name. Those of the first list are sent over every way. */
@@ -55,7 +53,6 @@ const EVERYWHERE: Readonly<Record<string, Kind>> = {
 const SOMEWHERE: Readonly<Record<string, Kind>> = {
   'three sockets of one port, IPv6': { send: { v6: true }, receive: { sockets: 3, spread: 1 } },
   'three sockets of one group': {
-    over: 'bond',
     send: { group: '239.88.0.1' },
     receive: { sockets: 3 },
   },
@@ -63,9 +60,8 @@ const SOMEWHERE: Readonly<Record<string, Kind>> = {
   'large packets to a plain socket, IPv6': { cut: false, send: { v6: true } },
   'large packets to a socket that takes them': { cut: false, receive: { sockets: 1, gro: 1 } },
   'merged packets to a socket that takes them': { receive: { sockets: 1, gro: 1 } },
-  'a port that is redirected': { over: 'vlan', dnat: true, receive: { sockets: 1, port: 9007 } },
+  'a port that is redirected': { dnat: true, receive: { sockets: 1, port: 9007 } },
   'a port that is redirected, IPv6': {
-    over: 'bond',
     dnat: true,
     send: { v6: true },
     receive: { sockets: 1, port: 9007 },
@@ -90,27 +86,30 @@ const PORTS: Kind = { receive: { sockets: 3, port: 9001, 'next-ports': 1 } };
 
 export const LISTS = [1, 2, 8, 64] as const;
 
-/**
- * Kinds times ways times lists: all that `thorough` asks for, else each way with two lists and each kind over
- * one way. Further kinds go over the first two ways, or over all in turn.
- */
-export function casesOver(ways: readonly string[], count: number, thorough: boolean): Case[] {
-  const everywhere = Object.entries(EVERYWHERE);
-  const cases: Case[] = [];
+/** Each way with several lists, and kinds in turn. */
+export function casesOfWays(
+  ways: readonly string[],
+  count: number,
+  lists: readonly number[],
+): Case[] {
+  const kinds = Object.entries(EVERYWHERE);
+  return ways.flatMap((way, w) =>
+    lists.map((list, l) => {
+      const [name = '', kind = {}] = kinds[(w + l) % kinds.length] ?? [];
+      return caseOf(name, kind, [way], list, count);
+    }),
+  );
+}
+
+/** Each kind over each of these ways, and what has a way of its own. */
+export function casesOfKinds(ways: readonly string[], count: number): Case[] {
+  const cases = [...Object.entries(EVERYWHERE), ...Object.entries(SOMEWHERE)].flatMap(
+    ([name, kind]) => ways.map((way) => caseOf(name, kind, [way], 8, count)),
+  );
   const add = (name: string, kind: Kind, over: readonly string[], list: number): void => {
     cases.push(caseOf(name, kind, over, list, count));
   };
-  for (const [w, way] of ways.entries()) {
-    for (const [l, list] of LISTS.entries()) {
-      const [name = '', kind = {}] = everywhere[(w + l) % everywhere.length] ?? [];
-      if (thorough || list === 8 || l === w % LISTS.length) add(name, kind, [way], list);
-    }
-  }
-  for (const [k, [name, kind]] of [...everywhere, ...Object.entries(SOMEWHERE)].entries()) {
-    const over = thorough ? ways.slice(0, 2) : [kind.over ?? ways[k % ways.length] ?? ''];
-    for (const way of over) add(name, kind, [way], thorough ? 8 : (LISTS[k % LISTS.length] ?? 8));
-  }
-  for (const list of thorough ? LISTS : [8, 64]) {
+  for (const list of LISTS) {
     add('three sockets of three ports', PORTS, ['switch'], list);
     add('two CPUs, a filter refuses every second', TWO_CPUS, ['plain', 'macvlan'], list);
   }
@@ -126,7 +125,7 @@ function caseOf(
   list: number,
   count: number,
 ): Case {
-  const { send, over: _, ...others } = kind;
+  const { send, ...others } = kind;
   const receive = others.receive ?? { sockets: 1 };
   return {
     kind: name,
