@@ -156,7 +156,9 @@ struct tcp_skb_cb {
 	__u32 seq;
 };
 
+/* All of it: a copy is as long as this says. */
 struct vlan_hdr {
+	__be16 h_vlan_TCI;
 	__be16 h_vlan_encapsulated_proto;
 };
 

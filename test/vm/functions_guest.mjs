@@ -37,6 +37,10 @@ await withVeth(async () => {
   await phase('fragments', () => throughVeth(traffic, 'udp', 5501, count, large));
   const withOptions = { send: { ...PACED, options: 1 }, receive: PATIENT, address: RECEIVER_V6 };
   await phase('ipv6 options', () => throughVeth(traffic, 'udp', 5502, count, withOptions));
+  const segments = { send: { ...PACED, options: 1 }, address: RECEIVER_V6 };
+  await phase('segments behind ipv6 options', () =>
+    throughVeth(traffic, 'tcp', 5504, count, segments),
+  );
   const raw = { send: PACED, receive: PATIENT };
   await phase('raw', () => throughVeth(traffic, 'raw', RAW_PROTOCOL, count, raw));
   reorder();
