@@ -42,6 +42,7 @@
 namespace {
 
 constexpr int QUIET_MS = 150;
+constexpr int VXLAN_PORT = 4789;
 constexpr int BUFFER_BYTES = 50'000'000;
 
 [[noreturn]] void fail(const char *what) {
@@ -224,9 +225,21 @@ Receiver open_receiver(const Address &at, int port, unsigned sockets, const Opti
   return {fd, UDP, family};
 }
 
+// What the kernel sends by itself through a VXLAN is UDP, too. A raw socket's filter starts at the header of
+// IPv4, or behind that of IPv6.
+void refuse_vxlan(int fd, int family) {
+  std::vector<sock_filter> code{BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+                                BPF_STMT(BPF_LD | BPF_H | BPF_IND, 2)};
+  if (family == AF_INET6) code = {BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2)};
+  code.insert(code.end(), {BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VXLAN_PORT, 0, 1),
+                           BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 0xffff)});
+  attach(fd, SO_ATTACH_FILTER, code);
+}
+
 Receiver open_raw(int family) {
   const int fd = socket(family, SOCK_RAW, IPPROTO_UDP);
   must(fd, "raw socket");
+  refuse_vxlan(fd, family);
   set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES, "SO_RCVBUFFORCE");
   return {fd, RAW, family};
 }
