@@ -115,6 +115,7 @@ export class Gatherer {
       ...this.#dropFamilies(reading, host),
       ...ofHost.families,
     ];
+    await capture?.settleDevices();
     const process = this.#config.process_metrics
       ? ((await collectors.wait('process', processFamilies)) ?? [])
       : [];

@@ -71,6 +71,11 @@ export class DeviceSlots {
     }
   }
 
+  /** Milliseconds until slots may be freed that have lost their devices; undefined where none has. */
+  get leavingMs(): number | undefined {
+    return this.#leaving.length === 0 ? undefined : UNDER_WAY_MS;
+  }
+
   /** Frees the slots that nothing can be counted in any more. */
   settle(): void {
     const over = this.#leaving.filter((leaving) => this.#isOver(leaving));

@@ -2,6 +2,7 @@
 // It owns the BPF object and its ring buffer; it knows no metric, no device name and no wall clock.
 
 import { statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MEASURES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
@@ -160,6 +161,7 @@ export class KernelCapture {
   #tcp: TcpTableReader | undefined;
   readonly #slots: DeviceSlots | undefined;
   #reader: EventReader | undefined;
+  #closed = false;
 
   constructor({ object, states, failure }: Climb, shape: Shape, options: CaptureOptions) {
     this.states = states;
@@ -205,6 +207,14 @@ export class KernelCapture {
     this.#slots?.remove(gone);
   }
 
+  /** Resolves when the slots that the last removal left are free, where packets do not keep them. */
+  async settleDevices(): Promise<void> {
+    const ms = this.#slots?.leavingMs;
+    if (ms === undefined) return;
+    await sleep(ms);
+    if (!this.#closed) this.#slots?.settle();
+  }
+
   /** Delivers records until closed. At most once. */
   startRecords(sink: RecordSink): void {
     if (this.#object === undefined) return;
@@ -248,6 +258,7 @@ export class KernelCapture {
 
   /** Detaches and frees everything; harmless twice. */
   close(): void {
+    this.#closed = true;
     this.#reader?.close();
     this.#object?.close();
   }

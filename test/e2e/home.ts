@@ -100,7 +100,8 @@ export class Home {
 
   /** Reads whatever datagrams are sent to the agent's namespace; resolves when it listens. */
   async receive(): Promise<void> {
-    const child = this.#start(this.name, ['receive', 'udp', '0.0.0.0', PORT, MANY]);
+    const words = ['receive', 'udp', '0.0.0.0', PORT, MANY, `idle-ms=${MANY}`];
+    const child = this.#start(this.name, words);
     await new Promise((resolve) => child.stdout?.once('data', resolve));
   }
 
