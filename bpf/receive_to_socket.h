@@ -10,7 +10,7 @@
  *  TCP    tcp_probe names socket and skb when an established socket starts on a segment, in the
  *         softirq or from the backlog; the next data-ready of that socket is about that segment.
  *         In other states the packet is the last one of the receive queue.
- *  UDP    It is the packet whose buffer the socket has at the end of its queue, or one that
+ *  UDP    It is the packet whose data the socket has at the end of its queue, or the one that
  *         under_way.h tells to be at work.
  *  raw    The same.
  *
