@@ -132,6 +132,29 @@ static __always_inline void send_drop(void *ctx, struct cpu_state *s, enum acces
 	add(sent ? &s->drop_events : &s->drop_events_lost, 1, true);
 }
 
+/*
+ * TCP frees a segment for no reason in TIME_WAIT, when it has answered it: above all the FIN of whoever
+ * closes last (tcp_v4_rcv: do_time_wait). Without data and SYN nothing is lost with it.
+ */
+static __always_inline bool is_answered(enum access access, const struct sk_buff *skb, __u32 reason)
+{
+	const unsigned char *head = LOAD(access, skb, head);
+	__u16 transport = LOAD(access, skb, transport_header);
+	struct packet p = {};
+	struct tcphdr copy;
+	const __u8 *tcp;
+
+	if (!bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED) ||
+	    reason != bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED) ||
+	    LOAD(access, skb, data) != head + transport)
+		return false;
+	parse(&p, access, head + LOAD(access, skb, network_header), LOAD(access, skb, protocol));
+	if (p.transport != IPPROTO_TCP || p.fate == FATE_FRAGMENT)
+		return false;
+	tcp = (const __u8 *)HEADER(access, tcphdr, head + transport, &copy, TRANSPORT_BYTES);
+	return tcp && LOAD(access, skb, len) <= (tcp[12] >> 4) * 4 && !(tcp[13] & TCP_SYN);
+}
+
 static __always_inline void count_drop(void *ctx, struct cpu_state *s, enum access access,
 				       const struct sk_buff *skb, struct drop *d)
 {
@@ -144,6 +167,8 @@ static __always_inline void count_drop(void *ctx, struct cpu_state *s, enum acce
 	}
 	/* TCP's, and empty: a FIN that came to a socket after its close. Nothing is lost. */
 	if (!LOAD(access, skb, len) && !LOAD(access, skb, dev))
+		return;
+	if (is_answered(access, skb, d->reason))
 		return;
 	drop_device(s, access, skb, d);
 	reason = reason_slot(s, d->reason);

@@ -55,6 +55,7 @@
 enum skb_drop_reason {
 	SKB_NOT_DROPPED_YET = 0,
 	SKB_CONSUMED = 1,
+	SKB_DROP_REASON_NOT_SPECIFIED = 2,
 	SKB_DROP_REASON_NO_SOCKET = 3,
 	SKB_DROP_REASON_CPU_BACKLOG = 71,
 };
@@ -107,6 +108,7 @@ struct sk_buff {
 	int skb_iif;
 	unsigned int napi_id;
 	__be16 protocol;
+	__u16 transport_header;
 	__u16 network_header;
 	__u16 mac_header;
 	unsigned char *head;

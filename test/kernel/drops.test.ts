@@ -17,6 +17,7 @@ import {
   printDrops,
 } from './drops.ts';
 import { Lab, RECEIVER, RECEIVER_V6, withSysctl } from './lab.ts';
+import { buildSockets, Sockets } from './sockets.ts';
 
 let lab: Lab;
 beforeAll(() => {
@@ -302,6 +303,38 @@ test.each([
     return transport === 6 && (noDevice || otherNetns);
   });
   expect(tcp, printDrops(measured)).toEqual([]);
+});
+
+test('a FIN to a socket in TIME_WAIT is no drop, and data that come to one are', async () => {
+  const n = 7;
+  const program = buildSockets();
+  const [server, client] = [lab.receiver, lab.sender].map((ns) => new Sockets(program.path, ns));
+  const ends = async (last: (i: number) => Promise<unknown>): Promise<Dropped> =>
+    measureDrops(async () => {
+      await server?.do(`listen l ${RECEIVER} 5616 reuse=1`);
+      for (let i = 0; i < n; i++) {
+        await client?.do(`connect c${i} ${RECEIVER} 5616`);
+        await server?.do(`accept a${i} l`);
+        await client?.do(`close c${i}`);
+        // Its FIN is acknowledged by now, so only the peer's is missing.
+        await sleep(100);
+        await last(i);
+        await server?.do(`close a${i}`);
+      }
+      await server?.do('close l');
+    });
+  const segments = ({ events }: Dropped) =>
+    events.filter(({ name, transport }) => transport === 6 && name === 'NOT_SPECIFIED').length;
+  try {
+    const well = await ends(async () => {});
+    expect(segments(well), printDrops(well)).toBe(0);
+    expect(well.reading?.dropEvents.lost).toBe(0);
+    const badly = await ends(async (i) => server?.do(`write a${i} 100`));
+    expect(badly.events.length, printDrops(badly)).toBeGreaterThanOrEqual(n);
+  } finally {
+    for (const one of [server, client]) await one?.close();
+    program.remove();
+  }
 });
 
 /** Clients in the sender's namespace that connect, one after the other, and stay. */
