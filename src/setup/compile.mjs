@@ -82,6 +82,8 @@ const SANITIZED = {
 };
 const SANITIZED_FOLDER = 'build/sanitized';
 const SANITIZER = '-fsanitize=address,undefined -fno-sanitize-recover=all';
+// UBSan's runtime within the addon: beside ASan's, a shared one names its report's file to ASan's, and loses it.
+export const SANITIZER_LINK = `${SANITIZER} -static-libubsan -Wl,-Bsymbolic`;
 
 function addonFiles(root) {
   return [
@@ -144,7 +146,7 @@ async function buildSanitized(root) {
   for (const name of ['binding.gyp', 'native', 'node_modules', 'package.json'])
     symlinkSync(join('../..', name), join(folder, name));
   // Lines are all that a report needs of the debugger's information.
-  const env = { CXXFLAGS: `${SANITIZER} -O1 -g1 -fno-omit-frame-pointer`, LDFLAGS: SANITIZER };
+  const env = { CXXFLAGS: `${SANITIZER} -O1 -g1 -fno-omit-frame-pointer`, LDFLAGS: SANITIZER_LINK };
   await nodeGyp(root, 'rebuild', ['--release', `--directory=${folder}`], env);
 }
 

@@ -85,11 +85,12 @@ test('this kernel names the reasons that its tracepoint prints', () => {
 
 /**
  * What the format of skb:kfree_skb translates: `__print_symbolic(REC->reason, { 2, "NO_SOCKET" }, …)`.
- * tracefs need not be mounted here: it is, in a mount namespace that ends with the command.
+ * Where tracefs is not mounted, it is in a mount namespace that ends with the command.
  */
 function printedReasons(): [number, string][] {
   const folder = '/sys/kernel/tracing';
-  const script = `mount -t tracefs tracefs ${folder} && cat ${folder}/events/skb/kfree_skb/format`;
+  const mounted = `{ test -e ${folder}/events || mount -t tracefs tracefs ${folder}; }`;
+  const script = `${mounted} && cat ${folder}/events/skb/kfree_skb/format`;
   const format = execFileSync('unshare', ['-m', 'sh', '-c', script], { encoding: 'utf8' });
   return [...format.matchAll(/\{ (\d+), "(\w+)" \}/g)]
     .map(([, number, name = '']): [number, string] => [Number(number), name])

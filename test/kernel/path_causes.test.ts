@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Measurement, measure } from '../../src/agent/measure.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
+import { emptyTable } from './drops.ts';
 import { Lab, RECEIVER, withSysctl } from './lab.ts';
 import { captureAll } from './options.ts';
 import { ALL_PROBES, growth, meansOf } from './path.ts';
@@ -94,18 +95,29 @@ test('a busy target CPU raises backlog_wait alone', async () => {
   const datagrams = (port: number) => async (): Promise<void> => {
     const receiver = lab.receive('udp', RECEIVER, port, n, READER);
     await receiver.ready;
-    await lab.send('udp', RECEIVER, port, n, { 'gap-us': 2000 });
+    // Not in step with the flood's bursts.
+    await lab.send('udp', RECEIVER, port, n, { 'gap-us': 2300 });
     await receiver.result;
   };
+  // The flood, for a port that nobody has, takes the target longer than the sender.
+  const chain = '{ type filter hook prerouting priority 0; }';
+  const slow = Array.from({ length: 1000 }, () => 'add rule ip slow c udp sport 1 drop');
+  emptyTable(lab, lab.receiver, 'ip', 'slow');
+  lab.exec(lab.receiver, 'nft', `add chain ip slow c ${chain}`);
+  lab.exec(
+    lab.receiver,
+    'nft',
+    ['add rule ip slow c udp dport != 5799 accept', ...slow].join('\n'),
+  );
   await onePerRun(async () => {
     const before = await measureAll(datagrams(5705));
-    // For a port that nobody has.
     const options = { cpu: 0, burst: 200, 'gap-us': 4000, size: 1400 };
     const flood = lab.send('udp', RECEIVER, 5799, 40_000, options);
     const after = await measureAll(datagrams(5706));
     await flood;
-    expectRaised(before, after, 'udp', 'backlog_wait', 30_000);
+    expectRaised(before, after, 'udp', 'backlog_wait', 200_000);
   });
+  lab.exec(lab.receiver, 'nft', 'delete table ip slow');
 });
 
 test('a real-time task on a CPU that owes softirqs raises softirq_raise_to_entry', async () => {
