@@ -3,24 +3,27 @@
 # read-only and the guest lays a tmpfs over it, so nothing that the command writes stays.
 # Software emulation, x86-64, as root. Good for what happens, never for how fast it happens.
 #
-#   guest.sh [-t SECONDS] [-k KERNEL_ARGUMENTS] [-q QEMU_ARGUMENTS] SERIES -- COMMAND [ARGUMENT...]
+#   guest.sh [-s] [-t SECONDS] [-k KERNEL_ARGUMENTS] [-q QEMU_ARGUMENTS] SERIES -- COMMAND [ARGUMENT...]
 #
 # SERIES is a Debian kernel image by its version, and flavour if it has one: 6.12, 6.1-cloud, 6.1-rt.
 # The newest such image of the suites that apt knows is downloaded and kept in
 # /var/cache/rxscope-guest (or $RXSCOPE_GUEST_CACHE, also on the root file system). SUITE:SERIES
 # takes it from another suite of Debian: sid:7.2-cloud. COMMAND runs in the current folder; without
 # one, only the kernel is made ready.
+# -s: the CPUs of the guest take turns on one thread of QEMU's, so no code that one of them changes is stale on
+# the other.
 # Exit status: COMMAND's; 124 time is up; 125 COMMAND never started; 126 the guest died under it.
 set -u
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${RXSCOPE_GUEST_CACHE:-/var/cache/rxscope-guest}
-seconds=120 kernel_arguments= qemu_arguments=() apt_options=()
+seconds=120 thread=multi kernel_arguments= qemu_arguments=() apt_options=()
 run= qemu= children=()
 
 main() {
-  while getopts t:k:q: option; do
+  while getopts st:k:q: option; do
     case $option in
+      s) thread=single ;;
       t) seconds=$OPTARG ;;
       k) kernel_arguments=$OPTARG ;;
       q) read -ra qemu_arguments <<<"$OPTARG" ;;
@@ -231,7 +234,7 @@ boot() {
   children+=($!)
   # What the kernel does not know of its command line becomes the environment of /init.
   timeout -k 5 "$seconds" qemu-system-x86_64 -machine pc,memory-backend=memory -smp 2 -m $memory_mb \
-    -accel tcg,thread=multi -cpu max,-la57 -nodefaults -no-user-config -display none -no-reboot \
+    -accel "tcg,thread=$thread" -cpu max,-la57 -nodefaults -no-user-config -display none -no-reboot \
     -object memory-backend-memfd,id=memory,size=${memory_mb}M,share=on \
     -chardev "socket,id=root,path=$socket" -device vhost-user-fs-pci,chardev=root,tag=root \
     -kernel "$kernel/boot/vmlinuz-$version" -initrd "$initramfs" \

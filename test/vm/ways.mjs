@@ -57,6 +57,15 @@ const WAYS = {
       `link set ${d} address ${mac(3)}`,
     ],
   }),
+  // Without a mode, which only teamd sets, it receives what its port does.
+  team: ({ b, d, mac }) => ({
+    device: d,
+    receiver: [
+      `link add ${d} address ${mac(3)} type team`,
+      `link set ${b} down`,
+      `link set ${b} master ${d}`,
+    ],
+  }),
   vrf: ({ b, d, i }) => ({
     device: b,
     socketDevice: d,
