@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ProbeStatus } from '../../src/metrics/self_families.ts';
 import { COARSE_BOUNDS } from '../../src/stages/coarse_histogram.ts';
 import { Lab, RECEIVER, run } from '../kernel/lab.ts';
-import { decodeProtobuf } from '../metrics/decode.ts';
+import { decodeProtobuf, parseText } from '../metrics/decode.ts';
 import { ROOT } from '../repo/project_files.ts';
 import {
   type AgentProcess,
@@ -20,7 +20,7 @@ import {
 } from './agent_process.ts';
 import { ENABLED, standings } from './catalogue.ts';
 import { sendOverLoopback } from './loopback.ts';
-import type { Numbers } from './numbers.ts';
+import { Numbers } from './numbers.ts';
 import { scratch } from './scratch.ts';
 import { after, asNobody, hiding, TRACEFS } from './surroundings.ts';
 
@@ -131,6 +131,33 @@ describe('a running agent', () => {
       expect(numbers.find('rxscope_over_budget_total')).toEqual([]);
     }, SOON);
   });
+});
+
+test('a device whose name is not ASCII has its packets', async () => {
+  const name = 'unicodeé';
+  const [here, there] = [lab.receiver, lab.sender];
+  run('ip', '-n', here, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'ua', 'netns', there);
+  for (const [ns, device, host] of [
+    [here, name, 2],
+    [there, 'ua', 1],
+  ] as const) {
+    run('ip', '-n', ns, 'addr', 'add', `10.77.9.${host}/24`, 'dev', device);
+    run('ip', '-n', ns, 'link', 'set', device, 'up');
+  }
+  const inside = ['ip', 'netns', 'exec', here, ...WITH_TRACEFS];
+  const own = await startAgent(['--backend', 'bpftrace', '--strict'], inside);
+  const receiver = lab.receive('udp', '10.77.9.2', 40_019, 31);
+  await receiver.ready;
+  await lab.send('udp', '10.77.9.2', 40_019, 31, { 'gap-us': 200 });
+  expect((await receiver.result).received).toBe(31);
+  const script = `fetch('${own.url}/metrics').then((a) => a.text()).then((t) => process.stdout.write(t))`;
+  const text = lab.exec(here, process.execPath, '-e', script);
+  const numbers = new Numbers(parseText(Buffer.from(text), 'text').series);
+  for (const probe of PACKET_PROBES) {
+    const labels = { device: name, protocol: 'udp' };
+    expect(numbers.total(`rxscope_${probe}_seconds_count`, labels)).toBe(31);
+  }
+  await own.stop();
 });
 
 test('the newest bpftrace of Debian counts as well', async () => {

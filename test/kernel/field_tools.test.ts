@@ -19,6 +19,8 @@ import { Lab, RECEIVER } from './lab.ts';
 
 const DATAGRAMS = 1009;
 const SEGMENTS = 503;
+/** Packets of one list. */
+const LIST = 8;
 /** One packet a softirq, and its reader asleep when the next one comes. */
 const GAP = { 'gap-us': 500 } as const;
 
@@ -163,6 +165,34 @@ describe('the scripts of the probes', () => {
         expect(segments + nobodys).toBeGreaterThanOrEqual(SEGMENTS);
         expect(segments).toBeGreaterThan(0.97 * SEGMENTS);
         expect(segments).toBeLessThanOrEqual(SEGMENTS + 3);
+      }
+    },
+  );
+
+  test.each(['receive_to_socket', 'softirq_to_socket'])(
+    '%s measures the last packet of a list, and pairs it with no other’s delivery',
+    async (probe) => {
+      const lists = 101;
+      const numbered = lab.build('numbered');
+      // With GRO a veth has a NAPI of its own, which hands over what comes at once as a list.
+      lab.exec(lab.receiver, 'ethtool', '-K', 'vb', 'gro', 'on');
+      try {
+        const both = await underBoth(probe, async () => {
+          const receiver = lab.receive('udp', RECEIVER, 5304, LIST * lists, { cpu: 1 });
+          await receiver.ready;
+          const words = [`${LIST * lists}`, `list=${LIST}`, 'gap-us=2000', 'cpu=0'];
+          lab.exec(lab.sender, numbered, 'send', RECEIVER, '5304', ...words);
+          expect((await receiver.result).received).toBe(LIST * lists);
+        });
+        for (const printed of both) {
+          expect(printed.count(`${probe}_ns`, 'vb,0,17')).toBe(lists);
+          // All others were told of when none of them was known any more, or before the last one was.
+          expect(printed.count('deliveries_without_start')).toBeGreaterThanOrEqual(
+            (LIST - 1) * lists,
+          );
+        }
+      } finally {
+        lab.exec(lab.receiver, 'ethtool', '-K', 'vb', 'gro', 'off');
       }
     },
   );

@@ -100,7 +100,7 @@ test('a user with two capabilities loses the one that is not kept, ambient set i
 test('threads that come and go meanwhile are not missed', async () => {
   const told = await tellOf<{ started: number; left: number[] }>([], 'dropped_amid');
   expect(told.left).toEqual([0, 0, 0, 0]);
-  expect(told.started).toBeGreaterThan(5);
+  expect(told.started).toBeGreaterThanOrEqual(5 * (1 + told.left.length));
 });
 
 test.each([
