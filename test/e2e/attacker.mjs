@@ -53,4 +53,6 @@ function attack() {
   });
 }
 
+// A socket that is not read keeps no process.
+setInterval(() => {}, 60_000);
 for (let i = 0; i < connections; i++) attack();

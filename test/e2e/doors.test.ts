@@ -21,13 +21,17 @@ import { type AgentProcess, RXSCOPE, startAgent } from './agent_process.ts';
 const GROWTH_MB_MAX = 192;
 /** What Prometheus waits for unless told otherwise; the machine may be busy with more than this. */
 const SCRAPE_MS_MAX = 10_000;
+/** Of the agent's loop, with the attacker and the scraper on the same two CPUs. */
+const LOOP_DELAY_MS_MAX = 5_000;
 /** For the agent's timers, and for this machine to be busy. */
 const SLACK_MS = 4_000;
 
 const NAMESPACE = `rxscope-doors-${process.pid}`;
 const INSIDE = ['ip', 'netns', 'exec', NAMESPACE];
+const LOOP_DELAY = new URL('loop_delay.mjs', import.meta.url).href;
 const pki = certificates();
 const USER = `basic_auth_users: { prometheus: "${hashSync('right', 4)}" }\n`;
+const AUTHORIZATION = `Basic ${Buffer.from('prometheus:right').toString('base64')}`;
 const TLS = 'tls_server_config: { cert_file: server.pem, key_file: server.key }\n';
 
 beforeAll(() => {
@@ -72,10 +76,11 @@ const FLOOD: readonly Attack[] = [
     times: 5_003,
   },
 ].map((attack) => ({ ...attack, again: true }));
+/** By somebody who has the password, where one is asked for: what is refused is short, and needs no reader. */
 const UNREAD: Attack = {
   what: 'metrics',
   connections: 40,
-  text: `GET /metrics ${HOST}\r\n`,
+  text: `GET /metrics ${HOST}Authorization: ${AUTHORIZATION}\r\n\r\n`,
 };
 const SLOW: readonly Attack[] = [
   { what: 'nothing', connections: 300, read: true },
@@ -105,13 +110,16 @@ const SLOW: readonly Attack[] = [
 describe.each([
   { doors: 'open', yaml: '' },
   { doors: 'with TLS and users', yaml: TLS + USER },
-])('doors that are $doors', ({ yaml }) => {
+])('doors that are $doors', ({ doors, yaml }) => {
   let honest: Honest;
+  const loopFile = pki.write(`loop-${doors.replaceAll(' ', '-')}`, '0');
   beforeAll(async () => {
     const web = yaml === '' ? [] : ['--web.config.file', pki.write('web.yml', yaml)];
     // One probe, which is up the sooner: what it measures is not the matter here.
     const args = ['--probe', 'softirq_duration', ...web];
-    honest = new Honest(await startAgent(args, [...INSIDE, ...RXSCOPE]), yaml !== '');
+    const [node = '', ...main] = RXSCOPE;
+    const watched = ['env', `LOOP_DELAY_FILE=${loopFile}`, node, '--import', LOOP_DELAY, ...main];
+    honest = new Honest(await startAgent(args, [...INSIDE, ...watched]), yaml !== '');
     await honest.scrapes(3);
   });
 
@@ -139,18 +147,20 @@ describe.each([
   ])('$what', { timeout: 120_000 }, async ({ attacks, until }) => {
     expect(await honest.during(attacks, until)).toBeLessThan(GROWTH_MB_MAX);
     expect(honest.failures()).toEqual([]);
+    expect(Number(readFileSync(loopFile, 'utf8'))).toBeLessThan(LOOP_DELAY_MS_MAX);
   });
 });
 
 test('what is promised here is what deploy/README.md promises', () => {
   const text = readFileSync(new URL('../../deploy/README.md', import.meta.url), 'utf8');
   for (const promise of [
-    `grows by ${GROWTH_MB_MAX} MB at most`,
-    `answered within ${SCRAPE_MS_MAX / 1000} s`,
+    `all of the above | ${GROWTH_MB_MAX} MB more`,
+    `a scrape is answered within ${SCRAPE_MS_MAX / 1000} s`,
+    `its loop waits ${LOOP_DELAY_MS_MAX / 1000} s at most`,
     `${RECEIVE_MS_MAX / 1000} s to send`,
     `${SEND_MS_MAX / 1000} s to read`,
     `${REQUESTS_PER_CONNECTION_MAX} requests`,
-    `${UNSENT_BYTES_MAX / 2 ** 20} MiB`,
+    `${UNSENT_BYTES_MAX / 2 ** 20} MiB of answers`,
   ]) {
     expect(text.replaceAll(/\s+/g, ' ')).toContain(promise);
   }
@@ -165,11 +175,10 @@ class Honest {
   constructor(agent: AgentProcess, tls: boolean) {
     this.#agent = agent;
     this.#tls = tls;
-    const authorization = `Basic ${Buffer.from('prometheus:right').toString('base64')}`;
     const child = inside('scraper.mjs', {
       port: this.#port,
       tls,
-      ...(tls ? { authorization } : {}),
+      ...(tls ? { authorization: AUTHORIZATION } : {}),
     });
     child.stdout?.on('data', (lines: Buffer) => {
       for (const line of lines.toString().trim().split('\n')) this.#told.push(JSON.parse(line));
