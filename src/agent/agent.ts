@@ -9,13 +9,14 @@ import { type KernelCapture, openKernelCapture } from '../capture/kernel_capture
 import { patiently } from '../capture/passing.ts';
 import type { Outlier } from '../capture/records.ts';
 import type { Config } from '../config/schema.ts';
+import { exemplarOf } from '../metrics/exemplars.ts';
 import type { Snapshot } from '../metrics/model.ts';
 import type { ProbeStatus } from '../metrics/self_families.ts';
 import { hasScript, MEASURES } from '../probes/index.ts';
+import { DropEvents, type NamedDrop } from '../readings/drop_events.ts';
+import { type NamedOutlier, Outliers } from '../readings/outliers.ts';
 import type { ServeSource } from '../serve/source.ts';
-import { DropEvents } from './drop_events.ts';
 import { budgets, Gatherer } from './gatherer.ts';
-import { Outliers } from './outliers.ts';
 import { probeStatuses, withScripts } from './status.ts';
 import { VERSION } from './version.ts';
 
@@ -147,11 +148,11 @@ export class Agent implements ServeSource {
     return this.#ready;
   }
 
-  outliers(): readonly unknown[] {
+  outliers(): readonly NamedOutlier[] {
     return this.#outliers.list();
   }
 
-  drops(): readonly unknown[] {
+  drops(): readonly NamedDrop[] {
     return this.#drops.list();
   }
 
@@ -193,7 +194,7 @@ export class Agent implements ServeSource {
       reloadSucceeded: this.#reloadSucceeded && this.#webReloadSucceeded,
       certificateExpiresAt: this.#certificateExpiresAt(),
       lostLogLines: this.#lostLogLines(),
-      exemplars: (probe, labels) => this.#outliers.exemplars(probe, labels),
+      exemplars: (probe, labels) => this.#outliers.ofSeries(probe, labels).map(exemplarOf),
     });
   }
 

@@ -11,11 +11,11 @@ import { type DropReasons, dropReasons, readDropReasons } from '../capture/drop_
 import type { KernelCapture } from '../capture/kernel_capture.ts';
 import type { DropCount, IrqKey, Reading } from '../capture/reading.ts';
 import type { DropRecord, Outlier } from '../capture/records.ts';
-import { withRemoved } from '../capture/removed.ts';
+import { devicesOf, withRemoved } from '../capture/removed.ts';
 import { Symbols } from '../capture/symbols.ts';
 import type { Config } from '../config/schema.ts';
 import { dropFamilies, reasonLabel } from '../metrics/drop_families.ts';
-import { BACKLOG, cpuLabelFits, packetFamilies } from '../metrics/families.ts';
+import { cpuLabelFits, packetFamilies } from '../metrics/families.ts';
 import { type HostReading, hostFamilies } from '../metrics/host_families.ts';
 import type { Exemplar, Family, Labels, Snapshot } from '../metrics/model.ts';
 import { processFamilies } from '../metrics/process.ts';
@@ -23,9 +23,16 @@ import { type ProbeStatus, selfFamilies } from '../metrics/self_families.ts';
 import { SeriesCap } from '../metrics/series_cap.ts';
 import { ShownCpus } from '../metrics/shown_cpus.ts';
 import { PROBES } from '../probes/index.ts';
+import {
+  HostNames,
+  labelOf,
+  type Place,
+  placeOfDrop,
+  placeOfOutlier,
+  REMOVED,
+} from '../readings/names.ts';
 import { Collectors, NothingAttached } from './collectors.ts';
 import { HostCounters, hostSources } from './host_counters.ts';
-import { HostNames, OTHER_NETNS, OVERFLOW } from './host_names.ts';
 import { ProgramShare } from './program_share.ts';
 import { REVISION, VERSION } from './version.ts';
 
@@ -47,6 +54,8 @@ export interface Sources {
 
 /** Names of drop reasons are read again, where one is missing, when they are older than this. */
 const REASONS_MS = 60_000;
+/** The kernel is asked for new devices no more often, however many outliers have one without a name. */
+const LEARN_MS = 1_000;
 
 export class Gatherer {
   readonly #log: Logger;
@@ -59,7 +68,9 @@ export class Gatherer {
   readonly #symbols = new Symbols();
   #reasons: DropReasons | undefined;
   #reasonsReadMs = 0;
-  readonly #host = new HostCounters(hostSources(loadAddon));
+  readonly #hostSources = hostSources(loadAddon);
+  readonly #host = new HostCounters(this.#hostSources);
+  #learntMs = Number.NEGATIVE_INFINITY;
   #shownCpus: ShownCpus;
   /** By probe that a script of bpftrace measures. */
   readonly #removed = new Map<string, RemovedDevices>();
@@ -141,17 +152,11 @@ export class Gatherer {
 
   /** The device of an outlier, as the histograms label it. */
   outlierDevice(outlier: Outlier): string {
-    if (outlier.otherNetns) return OTHER_NETNS;
-    if (outlier.ifindex === 0) {
-      const isPoll = PROBES[outlier.probe]?.id === 'napi_poll';
-      return isPoll ? BACKLOG : this.#names.irq(outlier.irq);
-    }
-    return this.#names.device(outlier.ifindex) ?? OVERFLOW;
+    return this.#deviceNow(PROBES[outlier.probe]?.id ?? '', placeOfOutlier(outlier));
   }
 
-  dropDevice({ ifindex, otherNetns, noDevice }: DropRecord): string {
-    if (noDevice) return '';
-    return otherNetns ? OTHER_NETNS : (this.#names.device(ifindex) ?? OVERFLOW);
+  dropDevice(drop: DropRecord): string {
+    return this.#deviceNow('drops', placeOfDrop(drop));
   }
 
   dropReason(reason: number): string {
@@ -217,11 +222,11 @@ export class Gatherer {
     scripts: ScriptReadings | undefined,
     { exemplars }: Sources,
   ): Family[] {
-    const irqLabel = (irq: IrqKey): string => this.#names.irq(irq);
+    const irqLabel = (irq: IrqKey): string => this.#names.irqLabel(irq);
     return packetFamilies(reading, {
       ...this.#known(),
       budgets_ns: budgets(this.#config),
-      deviceLabel: (device) => this.#names.device(device),
+      deviceLabel: (device) => this.#names.deviceLabel(device),
       irqLabel,
       ...(scripts === undefined
         ? {}
@@ -255,7 +260,7 @@ export class Gatherer {
       transmitDrops: reading?.transmitDrops ?? 0,
       reasons: this.#dropReasons(),
       symbols: this.#symbols,
-      deviceLabel: (device) => this.#names.device(device),
+      deviceLabel: (device) => this.#names.deviceLabel(device),
       devices: this.#names.known().devices,
       seriesMax: this.#config.series_max,
       links: host.links,
@@ -284,6 +289,21 @@ export class Gatherer {
     this.#cpus = wanted ? Array.from({ length: count }, (_, cpu) => cpu) : [];
   }
 
+  /** Of something that was just observed: its device may have come since the last gather. */
+  #deviceNow(probe: string, place: Place): string {
+    const label = labelOf(probe, place, this.#names);
+    if (label !== undefined) return label;
+    if (performance.now() - this.#learntMs > LEARN_MS) {
+      this.#learntMs = performance.now();
+      try {
+        this.#names.learn(this.#hostSources.links());
+      } catch (error) {
+        this.#log.debug({ err: error }, 'the names of new devices cannot be read');
+      }
+    }
+    return labelOf(probe, place, this.#names) ?? REMOVED;
+  }
+
   #useNames(): void {
     const { devices, owners } = this.#host.devices;
     this.#names.use(devices, owners);
@@ -295,8 +315,7 @@ export class Gatherer {
     reading: Reading | undefined,
   ): ReadonlySet<number> {
     if (!this.#host.devices.fresh) return new Set();
-    const seen = (reading?.received ?? []).map(({ device }) => device);
-    const gone = this.#names.gone(seen);
+    const gone = this.#names.gone(reading === undefined ? [] : devicesOf(reading));
     capture?.forgetDevices(gone);
     return gone;
   }

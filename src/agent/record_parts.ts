@@ -2,10 +2,9 @@
 // for the names of devices.
 
 import type { Latency, Reading } from '../capture/reading.ts';
-import { REMOVED } from '../metrics/family_places.ts';
 import { labelsOf, type Probe } from '../probes/probe.ts';
+import { type DeviceLabels, labelOf, REMOVED } from '../readings/names.ts';
 import { count, emptyHistogram, type Histogram, merge, quantile } from '../stages/histogram.ts';
-import type { HostNames } from './host_names.ts';
 
 /** One label set of a probe, from its histogram. */
 export interface RecordPart {
@@ -19,7 +18,7 @@ export interface RecordPart {
 export function recordParts(
   probe: Probe,
   reading: Reading | undefined,
-  names: Pick<HostNames, 'device' | 'irq'>,
+  names: DeviceLabels,
 ): RecordPart[] {
   const groups = new Map<string, { labels: Record<string, string>; histogram: Histogram }>();
   for (const latency of reading?.latencies ?? []) {
@@ -40,12 +39,8 @@ export function recordParts(
     .sort((a, b) => b.count - a.count);
 }
 
-function namedLabels(
-  probe: Probe,
-  { device, irq, protocol, vector }: Latency,
-  names: Pick<HostNames, 'device' | 'irq'>,
-): Record<string, string> {
-  const ofDevice = device === undefined ? '' : (names.device(device) ?? REMOVED);
-  const values = { device: irq === undefined ? ofDevice : names.irq(irq), protocol, vector };
+function namedLabels(probe: Probe, latency: Latency, names: DeviceLabels): Record<string, string> {
+  const { protocol, vector } = latency;
+  const values = { device: labelOf(probe.id, latency, names) ?? REMOVED, protocol, vector };
   return Object.fromEntries(labelsOf(probe).map((label) => [label, values[label] ?? '']));
 }

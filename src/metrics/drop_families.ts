@@ -3,8 +3,9 @@
 // overlap, stands in grafana/drops.md.
 
 import type { DropReasons } from '../capture/drop_reasons.ts';
-import { type DeviceKey, type DropCount, OTHER_REASON } from '../capture/reading.ts';
+import { type DropCount, OTHER_REASON } from '../capture/reading.ts';
 import type { SymbolNames } from '../capture/symbols.ts';
+import { type DeviceLabels, OTHER } from '../readings/names.ts';
 import type { Family, Labels, ScalarSample } from './model.ts';
 
 /** The part of a link that matters here; a Link of src/host/links.ts is one. */
@@ -20,7 +21,7 @@ export interface DropLink {
   readonly stats: { readonly rx_missed_errors: number };
 }
 
-export interface DropInput {
+export interface DropInput extends Pick<DeviceLabels, 'deviceLabel'> {
   /** Are drops to be counted? What is off has no rows: 0 would say that nothing was dropped. */
   readonly counted: boolean;
   /** Undefined: they could not be (no permission); the rows exist with 0, and the probe is not up. */
@@ -29,8 +30,6 @@ export interface DropInput {
   readonly transmitDrops: number;
   readonly reasons: DropReasons;
   readonly symbols: SymbolNames;
-  /** A device's label; undefined when the device is gone. */
-  deviceLabel(device: DeviceKey): string | undefined;
   /** Labels of devices that can receive: their series exist from the start. */
   readonly devices: readonly string[];
   /** What the cap on series leaves at most: of rows with 0 no more are made. */
@@ -56,7 +55,6 @@ const EXPECTED_REASONS = [
 /** Devices that get rows with 0. A host of containers has hundreds, most of which never drop. */
 const ZERO_DEVICES_MAX = 64;
 
-const OTHER = '(other)';
 /** A code location that no function is known for. Addresses are no labels: they would tell KASLR's. */
 const NO_NAME = '(unknown)';
 

@@ -1,9 +1,23 @@
-// Fits exemplars into what the formats allow: 128 characters of labels, one exemplar a bucket.
+// Outliers as exemplars, fitted into what the formats allow: 128 characters of labels, one exemplar a bucket.
 
+import type { KeptOutlier } from '../readings/outliers.ts';
 import type { Exemplar, Labels } from './model.ts';
 
 /** OpenMetrics 1.0.0, "Exemplars": names and values together, in Unicode code points. */
 const EXEMPLAR_CHARACTERS_MAX = 128;
+
+export function exemplarOf({ outlier, timestampMs }: KeptOutlier): Exemplar {
+  const { cpu, comm, local_port: port, seconds } = outlier;
+  return {
+    labels: {
+      cpu: String(cpu),
+      ...(comm === '' ? {} : { comm }),
+      ...(port === undefined ? {} : { port: String(port) }),
+    },
+    value: seconds,
+    timestampMs,
+  };
+}
 
 /** The labels, less as many from the end as it takes to keep to the limit. */
 export function fittingLabels(labels: Labels): Labels {

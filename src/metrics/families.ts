@@ -2,10 +2,11 @@
 // Pure: the names, help texts and labels of the contract stand here and nowhere else. How many
 // series are left in the end is decided in series_cap.ts.
 
-import type { DeviceKey, IrqKey, Latency, PollWork, Reading } from '../capture/reading.ts';
+import type { Latency, PollWork, Reading } from '../capture/reading.ts';
 import { POLL_BOUNDS } from '../capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
 import { labelsOf, type Probe } from '../probes/probe.ts';
+import { type DeviceLabels, labelOf } from '../readings/names.ts';
 import { emptyHistogram, type Histogram, merge, toClassic, toNative } from '../stages/histogram.ts';
 import type { Exemplar, Family, HistogramSample, Labels, ScalarSample } from './model.ts';
 import { keyOf, SERIES_OF_A_LATENCY } from './samples.ts';
@@ -17,14 +18,10 @@ import {
 } from './script_families.ts';
 
 /** What turns the kernel's numbers into names. */
-export interface FamilyContext {
+export interface FamilyContext extends DeviceLabels {
   readonly probes: readonly Probe[];
   /** By probe id. */
   readonly budgets_ns: Readonly<Record<string, number>>;
-  /** A device's label; undefined when the device is gone. */
-  deviceLabel(device: DeviceKey): string | undefined;
-  /** The label of the network device behind an interrupt, '' when it is none's. */
-  irqLabel(irq: IrqKey): string;
   /** Devices that can receive: their series exist from the start. */
   readonly devices: readonly string[];
   /** Those of them that have interrupts of their own. */
@@ -38,8 +35,6 @@ export interface FamilyContext {
   readonly seriesMax?: number;
 }
 
-/** The NAPI without a device, through which loopback, veth and RPS packets go. */
-export const BACKLOG = '(backlog)';
 /** Of the cap on series, as much as latencies may take with a label for each CPU. */
 const CPU_LABEL_SHARE = 0.6;
 
@@ -166,22 +161,13 @@ function zerosMax({ seriesMax = Number.POSITIVE_INFINITY }: FamilyContext): numb
 }
 
 function rowOf(probe: Probe, latency: Latency, context: FamilyContext): Row[] {
-  const { protocol = '', vector = '', irq, cpu = 0, histogram } = latency;
-  const device = irq === undefined ? deviceOf(probe, latency, context) : context.irqLabel(irq);
+  const { protocol = '', vector = '', cpu = 0, histogram } = latency;
+  const device = labelOf(probe.id, latency, context);
   // The device went between the packet and this read: its series are gone with it.
   if (device === undefined) return [];
   const values = { device, protocol, vector };
   const labels = Object.fromEntries(labelsOf(probe).map((label) => [label, values[label]]));
   return [{ labels, cpu, histogram }];
-}
-
-function deviceOf(
-  { id }: Probe,
-  { device = 'none' }: Latency,
-  context: FamilyContext,
-): string | undefined {
-  if (device === 'none') return id === 'napi_poll' ? BACKLOG : '';
-  return context.deviceLabel(device);
 }
 
 function probeFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
@@ -274,7 +260,7 @@ function receivedSamples(reading: Reading | undefined, context: FamilyContext): 
 
 function pollFamilies(reading: Reading | undefined, context: FamilyContext): Family[] {
   const polls = (reading?.polls ?? []).flatMap(({ device, ...work }) => {
-    const label = device === 'none' ? BACKLOG : context.deviceLabel(device);
+    const label = labelOf('napi_poll', { device }, context);
     return label === undefined ? [] : [{ labels: { device: label }, work }];
   });
   return [

@@ -2,6 +2,7 @@
 // into "(other)", and what that keeps of those that are gone. How many places there are is decided
 // in series_cap.ts, which states the rules.
 
+import { OTHER, REMOVED } from '../readings/names.ts';
 import type { Family, Labels } from './model.ts';
 import {
   differenceOf,
@@ -15,11 +16,6 @@ import {
   withoutRounding,
 } from './samples.ts';
 import type { Share } from './series_shares.ts';
-
-/** The label value that stands for all that have no label of their own. */
-export const OTHER = '(other)';
-/** All devices that are gone. */
-export const REMOVED = '(removed)';
 
 /** One label set of this gather. */
 export interface Row {

@@ -2,7 +2,7 @@
 // are summed under cpu="(other)". Pure. Separate from the cap itself, since a large machine has too many
 // rows of CPUs to build them all first.
 
-import { OTHER } from './family_places.ts';
+import { OTHER } from '../readings/names.ts';
 
 /** With the default of 2,000 series: 16 CPUs, whose 19 series each are 15 % of them. */
 const SERIES_FOR_EACH_CPU = 125;

@@ -2,6 +2,8 @@
 // metrics model: the agent implements it, a test puts a fake in its place.
 
 import type { Snapshot } from '../metrics/model.ts';
+import type { NamedDrop } from '../readings/drop_events.ts';
+import type { NamedOutlier } from '../readings/outliers.ts';
 
 export interface ServeSource {
   /**
@@ -14,9 +16,9 @@ export interface ServeSource {
   readonly version: string;
   probes(): readonly ProbeSummary[];
   /** Recent outliers, newest first, as plain JSON. */
-  outliers(): readonly unknown[];
+  outliers(): readonly NamedOutlier[];
   /** Recent drops, newest first, as plain JSON. */
-  drops(): readonly unknown[];
+  drops(): readonly NamedDrop[];
 }
 
 export interface ProbeSummary {

@@ -5,8 +5,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { HostDevices } from '../../src/agent/host_devices.ts';
-import { HostNames } from '../../src/agent/host_names.ts';
 import type { Link } from '../../src/host/links.ts';
+import { HostNames } from '../../src/readings/names.ts';
 import { type Tree, withTree } from '../host/machines.ts';
 
 const VECTOR = { eth0: 60, eth1: 61 } as const;
@@ -79,21 +79,29 @@ test('a card that comes later has its name at the next reading, and loses it whe
     const { names } = host;
     host.links = [link('eth0', 2)];
     expect(host.read()).toEqual([]);
-    expect([names.device(2), names.irq(60), names.device(3), names.irq(61)]).toEqual([
-      'eth0',
-      'eth0',
-      undefined,
-      '',
-    ]);
+    expect([
+      names.deviceLabel(2),
+      names.irqLabel(60),
+      names.deviceLabel(3),
+      names.irqLabel(61),
+    ]).toEqual(['eth0', 'eth0', undefined, '']);
     addCard(tree, folder, 'eth1', 3);
     host.links = [link('eth0', 2), link('eth1', 3)];
     expect(host.read()).toEqual([]);
-    expect([names.device(3), names.irq(61), names.gone([2, 3]).size]).toEqual(['eth1', 'eth1', 0]);
+    expect([names.deviceLabel(3), names.irqLabel(61), names.gone([2, 3]).size]).toEqual([
+      'eth1',
+      'eth1',
+      0,
+    ]);
     tree.remove('sys/class/net/eth0');
     host.links = [link('eth1', 3)];
     expect(host.read()).toEqual([]);
     expect(names.gone([2, 3, 'other_netns'])).toEqual(new Set([2]));
-    expect([names.device(2), names.irq(60), names.irq(61)]).toEqual([undefined, '', 'eth1']);
+    expect([names.deviceLabel(2), names.irqLabel(60), names.irqLabel(61)]).toEqual([
+      undefined,
+      '',
+      'eth1',
+    ]);
   });
 });
 
@@ -107,7 +115,7 @@ test('a renamed card has its new name for its packets and its interrupts', () =>
     tree.rename('sys/class/net/eth0', 'sys/class/net/lan0');
     host.links = [link('lan0', 2)];
     expect(host.read()).toEqual([]);
-    expect([host.names.device(2), host.names.irq(60)]).toEqual(['lan0', 'lan0']);
+    expect([host.names.deviceLabel(2), host.names.irqLabel(60)]).toEqual(['lan0', 'lan0']);
   });
 });
 
@@ -119,12 +127,12 @@ test('a vector that goes to another card changes its name though no device came 
     const host = hostOf(tree);
     host.links = [link('eth0', 2), link('eth1', 3)];
     host.read();
-    expect(host.names.irq(61)).toBe('eth1');
+    expect(host.names.irqLabel(61)).toBe('eth1');
     tree.remove(`sys/devices/${PCI}:03.0/msi_irqs/61`);
     tree.write({ [`sys/devices/${PCI}:02.0/msi_irqs/61`]: 'msix\n' });
     writeTable(tree, [ETH0, ETH1.replace('eth1-TxRx-0', 'eth0-TxRx-1')]);
     host.read();
-    expect(host.names.irq(61)).toBe('eth0');
+    expect(host.names.irqLabel(61)).toBe('eth0');
     expect(host.devices.owners.get(61)).toEqual({ device: 'eth0', queue: 1, direction: 'rxtx' });
   });
 });
@@ -145,8 +153,9 @@ describe('where sysfs is of another network namespace', () => {
       expect(others).toEqual([]);
       expect(problem).toContain('/sys/class/net is not of the network namespace that is measured');
       expect(problem).toContain(why);
-      expect(host.names.irq(60)).toBe('');
-      for (const { name, ifindex } of host.links) expect(host.names.device(ifindex)).toBe(name);
+      expect(host.names.irqLabel(60)).toBe('');
+      for (const { name, ifindex } of host.links)
+        expect(host.names.deviceLabel(ifindex)).toBe(name);
     });
   });
 
@@ -158,7 +167,7 @@ describe('where sysfs is of another network namespace', () => {
       const host = hostOf(tree);
       host.links = [link('moved', 7, { parentBus: 'pci', parentDevice: '0000:00:02.0' })];
       expect(host.read()).toHaveLength(1);
-      expect(host.names.irq(60)).toBe('moved');
+      expect(host.names.irqLabel(60)).toBe('moved');
     });
   });
 
@@ -169,7 +178,7 @@ describe('where sysfs is of another network namespace', () => {
       host.links = [link('eth0', 2)];
       tree.remove('sys/class/net');
       expect(host.read()[0]).toMatch(/it cannot be read/);
-      expect([host.names.device(2), host.names.gone([2]).size]).toEqual(['eth0', 0]);
+      expect([host.names.deviceLabel(2), host.names.gone([2]).size]).toEqual(['eth0', 0]);
     });
   });
 });
@@ -203,7 +212,7 @@ describe('without netlink', () => {
       const host = hostOf(tree);
       host.refused = true;
       expect(host.read()).toEqual(['netlink']);
-      expect([host.names.device(2), host.names.irq(60), host.devices.fresh]).toEqual([
+      expect([host.names.deviceLabel(2), host.names.irqLabel(60), host.devices.fresh]).toEqual([
         'eth0',
         'eth0',
         true,
@@ -221,7 +230,7 @@ describe('without netlink', () => {
       const host = hostOf(tree);
       host.refused = true;
       host.read();
-      expect([host.names.device(7), host.devices.fresh]).toEqual(['ifindex 7', false]);
+      expect([host.names.deviceLabel(7), host.devices.fresh]).toEqual(['ifindex 7', false]);
     });
   });
 });
@@ -238,6 +247,6 @@ test('before kernel 5.13 a link of a kind that hardware can have is asked for in
       '0000:00:02.0',
       undefined,
     ]);
-    expect(host.names.irq(60)).toBe('eth0');
+    expect(host.names.irqLabel(60)).toBe('eth0');
   });
 });

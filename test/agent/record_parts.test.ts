@@ -9,8 +9,8 @@ import { boundSeconds } from '../../src/stages/bounds.ts';
 import { histogram, reading } from '../metrics/readings.ts';
 
 const names = {
-  device: (device: unknown) => (device === 2 ? 'eth0' : device === 'none' ? '' : undefined),
-  irq: (irq: unknown) => (irq === 38 || irq === 39 ? 'eth0' : ''),
+  deviceLabel: (device: unknown) => (device === 2 ? 'eth0' : device === 'none' ? '' : undefined),
+  irqLabel: (irq: unknown) => (irq === 38 || irq === 39 ? 'eth0' : ''),
 };
 
 function partsOf(id: string, latencies: readonly Omit<Latency, 'probe'>[]) {

@@ -42,9 +42,12 @@ describe.each(bundledScripts())('$name', ({ name, summary }) => {
     for (const map of new Set(kept)) expect(end, `clear(${map})`).toContain(`clear(${map});`);
   });
 
-  test('has a row in the README', () => {
+  test('has a row in docs/field-tools.md', () => {
     const row = new RegExp(`^\\|.*\\b${name}\\b.*\\|`, 'm');
-    expect(row.test(textOf('README.md')), `add a table row on ${name} to README.md`).toBe(true);
+    expect(
+      row.test(textOf('docs/field-tools.md')),
+      `add a table row on ${name} to docs/field-tools.md`,
+    ).toBe(true);
   });
 });
 

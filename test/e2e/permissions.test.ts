@@ -36,9 +36,11 @@ describe('the table of capabilities', () => {
     root = await runTrial(after(TRACEFS, [process.execPath, join(ROOT, TRIAL)]));
   });
 
-  test('is in the README as it is tested', () => {
+  test('is in docs/permissions.md as it is tested', () => {
     const table = permissionsTable();
-    expect(textOf('README.md').includes(table), `put this table there:\n${table}`).toBe(true);
+    expect(textOf('docs/permissions.md').includes(table), `put this table there:\n${table}`).toBe(
+      true,
+    );
   });
 
   test('this kernel lets root do what each row is compared with', () => {

@@ -61,6 +61,7 @@ test('the tarball holds what runs, and neither tests nor what was built from', (
     'README.md',
     'CHANGELOG.md',
     'bpf/LICENSE',
+    'docs/metrics.md',
     'dist/bpf/rxscope.bpf.o',
     'dist/cli/main.js',
     'grafana/dashboards/rxscope-overview.json',

@@ -40,6 +40,13 @@ test('each link leads to a page and a heading that are there', () => {
   expect(links.flatMap(({ page, link }) => fault(page, link) ?? [])).toEqual([]);
 });
 
+test('every page of docs/ is found from the README', () => {
+  const docs = pages.filter((page) => page.startsWith('docs/'));
+  expect(docs.length).toBeGreaterThan(0);
+  const lost = docs.filter((page) => !proseOf('README.md').includes(`](${page}`));
+  expect(lost, 'link to it in README.md').toEqual([]);
+});
+
 test('a link that leads nowhere is found', () => {
   expect(fault('README.md', 'grafana/README.md#alerts')).toBeUndefined();
   expect(fault('README.md', '#no-such-heading')).toMatch(/README\.md has no such heading$/);

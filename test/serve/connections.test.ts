@@ -18,7 +18,7 @@ import {
   UNSENT_BYTES_MAX,
 } from '../../src/serve/limits.ts';
 import { certificates } from './certificates.ts';
-import { ask, fakeSource, gatedGather, serve } from './harness.ts';
+import { ask, fakeSource, gatedGather, OUTLIER, serve } from './harness.ts';
 
 const SLACK_MS = 4_000;
 const pki = certificates();
@@ -28,7 +28,7 @@ beforeAll(() => {
 });
 
 /** More than the kernel keeps for a reader who does not read. */
-const LARGE = [{ text: 'x'.repeat(12 * 1024 * 1024) }];
+const LARGE = [{ ...OUTLIER, comm: 'x'.repeat(12 * 1024 * 1024) }];
 const PAGE = 'GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 class Client {

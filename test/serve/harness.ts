@@ -6,6 +6,8 @@ import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:htt
 import type { FastifyInstance } from 'fastify';
 import { onTestFinished } from 'vitest';
 import type { Snapshot } from '../../src/metrics/model.ts';
+import type { NamedDrop } from '../../src/readings/drop_events.ts';
+import type { NamedOutlier } from '../../src/readings/outliers.ts';
 import { type AppOptions, buildApp } from '../../src/serve/app.ts';
 import { listen } from '../../src/serve/listen.ts';
 import type { ServeSource } from '../../src/serve/source.ts';
@@ -19,6 +21,16 @@ export const SNAPSHOT: Snapshot = [
   },
 ];
 
+const EVENT = { time: '2026-01-02T03:04:05.678Z', device: 'eth0', cpu: 1, pid: 101, comm: 'named' };
+export const OUTLIER: NamedOutlier = { ...EVENT, probe: 'irq_to_softirq', seconds: 0.131071 };
+export const DROP: NamedDrop = {
+  ...EVENT,
+  reason: 'NO_SOCKET',
+  protocol: 'udp',
+  bytes: 61,
+  local_port: 10_007,
+};
+
 /** Stands for the kernel side: the agent that reads histograms, probes, outliers and drops. */
 export function fakeSource(overrides: Partial<ServeSource> = {}): ServeSource {
   return {
@@ -29,8 +41,8 @@ export function fakeSource(overrides: Partial<ServeSource> = {}): ServeSource {
       { id: 'irq_to_softirq', up: true, reason: '' },
       { id: 'receive_to_socket', up: false, reason: 'No permission: needs CAP_BPF.' },
     ],
-    outliers: () => [{ probe: 'irq_to_softirq', latency_ns: 131_071 }],
-    drops: () => [{ reason: 'NO_SOCKET', local_port: 10_007 }],
+    outliers: () => [OUTLIER],
+    drops: () => [DROP],
     ...overrides,
   };
 }

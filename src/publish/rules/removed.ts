@@ -1,9 +1,9 @@
 // The row that stands for all devices that are gone: it takes over what a device had counted when that goes,
 // at once, which a rate would take for traffic. So no rate, no increase and no quantile has it.
 
-import { REMOVED } from '../../metrics/family_places.ts';
 import { PROBES } from '../../probes/index.ts';
 import { labelsOf } from '../../probes/probe.ts';
+import { REMOVED } from '../../readings/names.ts';
 
 export const NOT_REMOVED = `device!="${REMOVED}"`;
 

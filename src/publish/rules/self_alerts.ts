@@ -110,7 +110,7 @@ function probeDown(terms: Terms): Alert {
       changes: [
         {
           change: '`CAP_BPF` and `CAP_PERFMON` for the agent',
-          costs: 'see Permissions in the README',
+          costs: 'see docs/permissions.md',
         },
         {
           change: '`backend: auto`, with bpftrace installed',

@@ -1,8 +1,8 @@
 // The recent drops: bounded, newest first, and named.
 
 import { describe, expect, test } from 'vitest';
-import { DropEvents, type NamedDrop } from '../../src/agent/drop_events.ts';
 import type { DropRecord } from '../../src/capture/records.ts';
+import { DropEvents, type NamedDrop } from '../../src/readings/drop_events.ts';
 
 const IPV4 = 0x0800;
 const IPV6 = 0x86dd;

@@ -1,8 +1,9 @@
 // The recent outliers: bounded, newest first, named, and found again as exemplars of their series.
 
 import { describe, expect, test } from 'vitest';
-import { Outliers } from '../../src/agent/outliers.ts';
 import type { Outlier } from '../../src/capture/records.ts';
+import { exemplarOf } from '../../src/metrics/exemplars.ts';
+import { Outliers } from '../../src/readings/outliers.ts';
 
 const IRQ_TO_SOFTIRQ = 0;
 const SOFTIRQ_TO_SOCKET = 1;
@@ -140,6 +141,9 @@ describe('the list', () => {
 });
 
 describe('exemplars', () => {
+  const exemplars = (outliers: Outliers, probe: string, labels: Record<string, string>) =>
+    outliers.ofSeries(probe, labels).map(exemplarOf);
+
   test('are those of the probe, device, protocol and CPU of the series', () => {
     const outliers = listOf(100);
     outliers.add(outlier({ comm: 'ours' }));
@@ -148,7 +152,7 @@ describe('exemplars', () => {
     outliers.add(outlier({ comm: 'other protocol', protocol: TCP }));
     outliers.add(outlier({ comm: 'other CPU', cpu: 0 }));
     const commsOf = (labels: Record<string, string>) =>
-      outliers.exemplars('receive_to_socket', labels).map((exemplar) => exemplar.labels.comm);
+      exemplars(outliers, 'receive_to_socket', labels).map((exemplar) => exemplar.labels.comm);
     expect(commsOf({ device: 'eth2', protocol: 'udp', cpu: '1' })).toEqual(['ours']);
     expect(commsOf({ device: 'eth2', protocol: 'udp' })).toEqual(['other CPU', 'ours']);
     expect(commsOf({ device: 'eth4', protocol: 'udp' })).toEqual([]);
@@ -157,7 +161,7 @@ describe('exemplars', () => {
   test('of an interrupt series match without a protocol', () => {
     const outliers = listOf(3);
     outliers.add(outlier({ probe: IRQ_TO_SOFTIRQ, localPort: 0 }));
-    expect(outliers.exemplars('irq_to_softirq', { device: 'eth2' })).toMatchObject([
+    expect(exemplars(outliers, 'irq_to_softirq', { device: 'eth2' })).toMatchObject([
       { labels: { cpu: '1', comm: 'resolver' }, value: 0.00015 },
     ]);
   });
@@ -167,7 +171,7 @@ describe('exemplars', () => {
     for (const vector of [NET_RX, NET_RX - 1])
       outliers.add(outlier({ probe: SOFTIRQ_RAISE_TO_ENTRY, vector, localPort: vector }));
     const of = (vector: string) =>
-      outliers.exemplars('softirq_raise_to_entry', { vector }).map(({ labels }) => labels.port);
+      exemplars(outliers, 'softirq_raise_to_entry', { vector }).map(({ labels }) => labels.port);
     expect([of('NET_RX'), of('NET_TX'), of('TIMER')]).toEqual([['3'], ['2'], []]);
   });
 
@@ -175,7 +179,7 @@ describe('exemplars', () => {
     const outliers = listOf(3);
     const { time } = outliers.add(outlier());
     const labels = { device: 'eth2', protocol: 'udp' };
-    const [exemplar, ...others] = outliers.exemplars('receive_to_socket', labels);
+    const [exemplar, ...others] = exemplars(outliers, 'receive_to_socket', labels);
     expect(others).toEqual([]);
     expect(Object.entries(exemplar?.labels ?? {})).toEqual([
       ['cpu', '1'],
@@ -190,14 +194,14 @@ describe('exemplars', () => {
     const outliers = listOf(3);
     outliers.add(outlier({ comm: '', localPort: 0 }));
     const labels = { device: 'eth2', protocol: 'udp' };
-    expect(outliers.exemplars('receive_to_socket', labels)[0]?.labels).toEqual({ cpu: '1' });
+    expect(exemplars(outliers, 'receive_to_socket', labels)[0]?.labels).toEqual({ cpu: '1' });
   });
 
   test('are the ten newest of a series, however many are kept', () => {
     const outliers = listOf(101);
     for (let pid = 1; pid <= 101; pid++) outliers.add(outlier({ localPort: pid }));
     const labels = { device: 'eth2', protocol: 'udp' };
-    const ports = outliers.exemplars('receive_to_socket', labels).map((e) => e.labels.port);
+    const ports = exemplars(outliers, 'receive_to_socket', labels).map((e) => e.labels.port);
     expect(ports).toEqual(Array.from({ length: 10 }, (_, i) => String(101 - i)));
   });
 });

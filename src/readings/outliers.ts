@@ -1,12 +1,11 @@
 // The recent outliers: what /api/v1/outliers lists, and for each series the newest few, which
 // become its exemplars. Both are bounded: the oldest makes room, and a flood on one device takes
-// nothing from the exemplars of another.
+// nothing from the series of another.
 
 import { wallClockMs } from '../capture/kernel_clock.ts';
 import { PROBE_INDEX } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
-import type { Exemplar, Labels } from '../metrics/model.ts';
 import { PROBES } from '../probes/index.ts';
 import { defined } from './defined.ts';
 
@@ -35,24 +34,24 @@ export interface NamedOutlier {
   readonly since_receive_seconds?: number;
 }
 
-interface Kept {
+export interface KeptOutlier {
   readonly outlier: NamedOutlier;
   /** Wall clock, and the kernel's: the latter has the order of events of one CPU and the next. */
   readonly timestampMs: number;
   readonly timeNs: number;
 }
 
-/** Exemplars kept for one series: more than the buckets that outliers can fall into are no use. */
-const EXEMPLARS_PER_SERIES_MAX = 10;
-/** Series with exemplars; beyond it the one that had an outlier longest ago is forgotten. */
+/** KeptOutlier for one series: more than the buckets that outliers can fall into are no use. */
+const PER_SERIES_MAX = 10;
+/** Series with outliers; beyond it the one that had an outlier longest ago is forgotten. */
 const SERIES_MAX = 1000;
 
 export class Outliers {
   readonly #recent: NamedOutlier[] = [];
   /** By probe, device, protocol and CPU; in the order of their newest outlier. */
-  readonly #bySeries = new Map<string, Kept[]>();
+  readonly #bySeries = new Map<string, KeptOutlier[]>();
   /** The same by probe and device, made when it is asked for: a scrape asks for thousands of series. */
-  #byDevice: Map<string, Kept[]> | undefined;
+  #byDevice: Map<string, KeptOutlier[]> | undefined;
   readonly #max: number;
   readonly #device: (outlier: Outlier) => string;
 
@@ -71,13 +70,13 @@ export class Outliers {
     return named;
   }
 
-  #keepForSeries(kept: Kept): void {
+  #keepForSeries(kept: KeptOutlier): void {
     const { probe, device, protocol, vector, cpu } = kept.outlier;
     const key = JSON.stringify([probe, device, protocol, vector, cpu]);
     this.#byDevice = undefined;
     const series = this.#bySeries.get(key) ?? [];
     series.push(kept);
-    if (series.length > EXEMPLARS_PER_SERIES_MAX) series.shift();
+    if (series.length > PER_SERIES_MAX) series.shift();
     this.#bySeries.delete(key);
     this.#bySeries.set(key, series);
     if (this.#bySeries.size <= SERIES_MAX) return;
@@ -91,27 +90,18 @@ export class Outliers {
   }
 
   /** The newest outliers of one series; a series without a cpu label has those of all CPUs. */
-  exemplars(probe: string, labels: Labels): Exemplar[] {
+  ofSeries(probe: string, labels: Readonly<Record<string, string>>): KeptOutlier[] {
     const candidates = this.#index().get(`${probe} ${labels.device ?? ''}`) ?? [];
     if (candidates.length === 0) return [];
     return candidates
       .filter(({ outlier }) => matches(outlier, probe, labels))
       .sort((a, b) => b.timeNs - a.timeNs)
-      .slice(0, EXEMPLARS_PER_SERIES_MAX)
-      .map(({ outlier, timestampMs }) => ({
-        labels: {
-          cpu: String(outlier.cpu),
-          ...(outlier.comm === '' ? {} : { comm: outlier.comm }),
-          ...(outlier.local_port === undefined ? {} : { port: String(outlier.local_port) }),
-        },
-        value: outlier.seconds,
-        timestampMs,
-      }));
+      .slice(0, PER_SERIES_MAX);
   }
 
-  #index(): ReadonlyMap<string, readonly Kept[]> {
+  #index(): ReadonlyMap<string, readonly KeptOutlier[]> {
     if (this.#byDevice !== undefined) return this.#byDevice;
-    const index = new Map<string, Kept[]>();
+    const index = new Map<string, KeptOutlier[]>();
     for (const kept of [...this.#bySeries.values()].flat()) {
       const key = `${kept.outlier.probe} ${kept.outlier.device}`;
       const known = index.get(key);
@@ -153,7 +143,11 @@ export class Outliers {
   }
 }
 
-function matches(outlier: NamedOutlier, probe: string, labels: Labels): boolean {
+function matches(
+  outlier: NamedOutlier,
+  probe: string,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   return (
     outlier.probe === probe &&
     (labels.device === undefined || outlier.device === labels.device) &&
