@@ -11,7 +11,7 @@ import { type DropReasons, dropReasons, readDropReasons } from '../capture/drop_
 import type { KernelCapture } from '../capture/kernel_capture.ts';
 import type { DropCount, IrqKey, Reading } from '../capture/reading.ts';
 import type { DropRecord, Outlier } from '../capture/records.ts';
-import { devicesOf, withRemoved } from '../capture/removed.ts';
+import { withRemoved } from '../capture/removed.ts';
 import { Symbols } from '../capture/symbols.ts';
 import type { Config } from '../config/schema.ts';
 import { dropFamilies, reasonLabel } from '../metrics/drop_families.ts';
@@ -315,7 +315,8 @@ export class Gatherer {
     reading: Reading | undefined,
   ): ReadonlySet<number> {
     if (!this.#host.devices.fresh) return new Set();
-    const gone = this.#names.gone(reading === undefined ? [] : devicesOf(reading));
+    const seen = (reading?.received ?? []).map(({ device }) => device);
+    const gone = this.#names.gone(seen);
     capture?.forgetDevices(gone);
     return gone;
   }

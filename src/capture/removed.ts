@@ -6,12 +6,6 @@ import type { DeviceKey, DeviceRows, DropCount, Latency, PollWork } from './read
 
 export const NO_ROWS: DeviceRows = { latencies: [], received: [], drops: [], polls: [] };
 
-/** Of whichever rows: a card's packets may all be dropped before any counts as received. */
-export function devicesOf({ latencies, received, drops, polls }: DeviceRows): DeviceKey[] {
-  const all = [...latencies, ...received, ...drops, ...polls];
-  return [...new Set(all.flatMap(({ device }) => (device === undefined ? [] : [device])))];
-}
-
 /** `rows` with those of the devices that are gone as one; `earlier`: what such devices had before. */
 export function withRemoved<Rows extends DeviceRows>(
   rows: Rows,

@@ -1,7 +1,7 @@
 // What devices that are gone had counted: one device's rows, the sum of all of theirs.
 
 import { expect, test } from 'vitest';
-import { devicesOf, withRemoved } from '../../src/capture/removed.ts';
+import { withRemoved } from '../../src/capture/removed.ts';
 import { REMOVED_KEY } from '../../src/capture/slots.ts';
 import { count } from '../../src/stages/histogram.ts';
 import { FIRST, Machine } from './machine.ts';
@@ -64,19 +64,6 @@ test('a slot whose device is gone counts for removed devices until it is free', 
   const { received, drops } = machine.read();
   expect(received).toContainEqual({ device: 'removed', packets: 1601 });
   expect(drops).toContainEqual({ reason: 3, device: 'removed', packets: 16 });
-});
-
-test('a device is gone, too, whose packets were all dropped before they counted as received', () => {
-  const machine = new Machine();
-  machine.set32(0, 'device_keys', 9, 0);
-  machine.set64(0, 'reason_keys', 4, 1);
-  machine.drop(0, FIRST, 1, 7);
-  const reading = machine.read();
-  expect(reading.received).toEqual([]);
-  expect(devicesOf(reading)).toEqual([9]);
-  expect(withRemoved(reading, new Set([9])).drops).toEqual([
-    { reason: 3, device: 'removed', packets: 7 },
-  ]);
 });
 
 test('there is no row while nothing has gone, nor of a device that counted nothing', () => {
