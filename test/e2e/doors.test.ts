@@ -21,14 +21,11 @@ import { type AgentProcess, RXSCOPE, startAgent } from './agent_process.ts';
 const GROWTH_MB_MAX = 192;
 /** What Prometheus waits for unless told otherwise; the machine may be busy with more than this. */
 const SCRAPE_MS_MAX = 10_000;
-/** Of the agent's loop, with the attacker and the scraper on the same two CPUs. */
-const LOOP_DELAY_MS_MAX = 5_000;
 /** For the agent's timers, and for this machine to be busy. */
 const SLACK_MS = 4_000;
 
 const NAMESPACE = `rxscope-doors-${process.pid}`;
 const INSIDE = ['ip', 'netns', 'exec', NAMESPACE];
-const LOOP_DELAY = new URL('loop_delay.mjs', import.meta.url).href;
 const pki = certificates();
 const USER = `basic_auth_users: { prometheus: "${hashSync('right', 4)}" }\n`;
 const AUTHORIZATION = `Basic ${Buffer.from('prometheus:right').toString('base64')}`;
@@ -110,16 +107,13 @@ const SLOW: readonly Attack[] = [
 describe.each([
   { doors: 'open', yaml: '' },
   { doors: 'with TLS and users', yaml: TLS + USER },
-])('doors that are $doors', ({ doors, yaml }) => {
+])('doors that are $doors', ({ yaml }) => {
   let honest: Honest;
-  const loopFile = pki.write(`loop-${doors.replaceAll(' ', '-')}`, '0');
   beforeAll(async () => {
     const web = yaml === '' ? [] : ['--web.config.file', pki.write('web.yml', yaml)];
     // One probe, which is up the sooner: what it measures is not the matter here.
     const args = ['--probe', 'softirq_duration', ...web];
-    const [node = '', ...main] = RXSCOPE;
-    const watched = ['env', `LOOP_DELAY_FILE=${loopFile}`, node, '--import', LOOP_DELAY, ...main];
-    honest = new Honest(await startAgent(args, [...INSIDE, ...watched]), yaml !== '');
+    honest = new Honest(await startAgent(args, [...INSIDE, ...RXSCOPE]), yaml !== '');
     await honest.scrapes(3);
   });
 
@@ -143,11 +137,15 @@ describe.each([
       what: 'a thousand at once, of whom each asks and reads',
       attacks: [{ ...UNREAD, connections: 1_000, read: true }],
       until: () => honest.scrapes(3),
+      // More than `requests_in_flight_max` are in flight for a moment: so one is told.
+      statuses: [200, 503],
     },
-  ])('$what', { timeout: 120_000 }, async ({ attacks, until }) => {
-    expect(await honest.during(attacks, until)).toBeLessThan(GROWTH_MB_MAX);
-    expect(honest.failures()).toEqual([]);
-    expect(Number(readFileSync(loopFile, 'utf8'))).toBeLessThan(LOOP_DELAY_MS_MAX);
+  ])('$what', { timeout: 120_000 }, async ({ attacks, until, statuses = [200] }) => {
+    const growthMb = await honest.during(attacks, until);
+    // So that a run tells how far from its bounds it was.
+    console.log(`memory grew by ${growthMb.toFixed(0)} MB; ${honest.slowest()}`);
+    expect(growthMb).toBeLessThan(GROWTH_MB_MAX);
+    expect(honest.failures(statuses)).toEqual([]);
   });
 });
 
@@ -156,7 +154,6 @@ test('what is promised here is what deploy/README.md promises', () => {
   for (const promise of [
     `all of the above | ${GROWTH_MB_MAX} MB more`,
     `a scrape is answered within ${SCRAPE_MS_MAX / 1000} s`,
-    `its loop waits ${LOOP_DELAY_MS_MAX / 1000} s at most`,
     `${RECEIVE_MS_MAX / 1000} s to send`,
     `${SEND_MS_MAX / 1000} s to read`,
     `${REQUESTS_PER_CONNECTION_MAX} requests`,
@@ -185,15 +182,23 @@ class Honest {
     });
   }
 
+  /** Until so many have had their metrics. */
   async scrapes(count: number): Promise<void> {
-    const before = this.#told.length;
-    await vi.waitFor(() => expect(this.#told.length).toBeGreaterThanOrEqual(before + count), {
+    const good = (): number => this.#told.filter(({ status }) => status === 200).length;
+    const before = good();
+    await vi.waitFor(() => expect(good()).toBeGreaterThanOrEqual(before + count), {
       timeout: 60_000,
     });
   }
 
-  failures(): readonly unknown[] {
-    return this.#told.filter(({ status, ms }) => status !== 200 || ms > SCRAPE_MS_MAX);
+  slowest(): string {
+    const ms = Math.max(...this.#told.map((one) => one.ms));
+    return `the slowest of ${this.#told.length} scrapes took ${ms.toFixed(0)} ms`;
+  }
+
+  /** Answers of another status, or late. */
+  failures(statuses: readonly number[]): readonly unknown[] {
+    return this.#told.filter(({ status, ms }) => !statuses.includes(status) || ms > SCRAPE_MS_MAX);
   }
 
   /** By how much the agent's memory grew, at most, from before the attacks to what `until` waits for. */
