@@ -21,6 +21,8 @@ import { type AgentProcess, RXSCOPE, startAgent } from './agent_process.ts';
 const GROWTH_MB_MAX = 224;
 /** What Prometheus waits for unless told otherwise; the machine may be busy with more than this. */
 const SCRAPE_MS_MAX = 10_000;
+/** While a thousand ask at once, on the same two CPUs. */
+const CROWDED_MS_MAX = 30_000;
 /** For the agent's timers, and for this machine to be busy. */
 const SLACK_MS = 4_000;
 
@@ -139,14 +141,19 @@ describe.each([
       until: () => honest.scrapes(3),
       // More than `requests_in_flight_max` are in flight for a moment: so one is told.
       statuses: [200, 503],
+      msMax: CROWDED_MS_MAX,
     },
-  ])('$what', { timeout: 120_000 }, async ({ attacks, until, statuses = [200] }) => {
-    const growthMb = await honest.during(attacks, until);
-    // So that a run tells how far from its bounds it was.
-    console.log(`memory grew by ${growthMb.toFixed(0)} MB; ${honest.slowest()}`);
-    expect(growthMb).toBeLessThan(GROWTH_MB_MAX);
-    expect(honest.failures(statuses)).toEqual([]);
-  });
+  ])(
+    '$what',
+    { timeout: 120_000 },
+    async ({ attacks, until, statuses = [200], msMax = SCRAPE_MS_MAX }) => {
+      const growthMb = await honest.during(attacks, until);
+      // So that a run tells how far from its bounds it was.
+      console.log(`memory grew by ${growthMb.toFixed(0)} MB; ${honest.slowest()}`);
+      expect(growthMb).toBeLessThan(GROWTH_MB_MAX);
+      expect(honest.failures(statuses, msMax)).toEqual([]);
+    },
+  );
 });
 
 test('what is promised here is what deploy/README.md promises', () => {
@@ -154,6 +161,7 @@ test('what is promised here is what deploy/README.md promises', () => {
   for (const promise of [
     `all of the above | ${GROWTH_MB_MAX} MB more`,
     `a scrape is answered within ${SCRAPE_MS_MAX / 1000} s`,
+    `within ${CROWDED_MS_MAX / 1000} s while a thousand`,
     `${RECEIVE_MS_MAX / 1000} s to send`,
     `${SEND_MS_MAX / 1000} s to read`,
     `${REQUESTS_PER_CONNECTION_MAX} requests`,
@@ -197,8 +205,8 @@ class Honest {
   }
 
   /** Answers of another status, or late. */
-  failures(statuses: readonly number[]): readonly unknown[] {
-    return this.#told.filter(({ status, ms }) => !statuses.includes(status) || ms > SCRAPE_MS_MAX);
+  failures(statuses: readonly number[], msMax: number): readonly unknown[] {
+    return this.#told.filter(({ status, ms }) => !statuses.includes(status) || ms > msMax);
   }
 
   /** By how much the agent's memory grew, at most, from before the attacks to what `until` waits for. */
