@@ -41,7 +41,7 @@ export interface KeptOutlier {
   readonly timeNs: number;
 }
 
-/** KeptOutlier for one series: more than the buckets that outliers can fall into are no use. */
+/** Kept for one series: more than the buckets that outliers can fall into are no use. */
 const PER_SERIES_MAX = 10;
 /** Series with outliers; beyond it the one that had an outlier longest ago is forgotten. */
 const SERIES_MAX = 1000;

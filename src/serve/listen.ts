@@ -6,12 +6,6 @@ import type { AddressInfo } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import type { FastifyInstance } from 'fastify';
 
-/**
- * Connections that may wait to be accepted; the kernel allows no more than net.core.somaxconn. Where the queue is
- * full it drops the SYN, and a scraper tries again after 1, 3 and 7 s: Node's own 511 are fewer than may be open.
- */
-const BACKLOG_MAX = 4096;
-
 /** Listens and returns the URL, with the port that the kernel chose where the address says 0. */
 export async function listen(app: FastifyInstance, address: string): Promise<string> {
   const { host, port } = parseListenAddress(address);
@@ -25,7 +19,6 @@ export async function listen(app: FastifyInstance, address: string): Promise<str
       await app.listen({
         host: candidate,
         port,
-        backlog: BACKLOG_MAX,
         // For 0.0.0.0 fastify asks once for each address of the host, loopback's first.
         listenTextResolver: (url) => {
           const text = told ? `reachable at ${url}` : `listening on ${bound()}`;
