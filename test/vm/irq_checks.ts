@@ -8,7 +8,7 @@ import { count } from '../../src/stages/histogram.ts';
 import { observedOf, printBooks } from '../kernel/books.ts';
 import { DATAGRAMS, HOG, HOLD_IRQ_NS, type IrqLine, type KernelRun } from './kernel_run.ts';
 import { checkBalance } from './rung_checks.ts';
-import { replay } from './trace.ts';
+import { replay, type Served } from './trace.ts';
 
 /** QEMU's user network may lose some datagrams; a handful would prove nothing. */
 const ENOUGH = DATAGRAMS / 5;
@@ -41,9 +41,10 @@ function interrupts({ reading }: Measurement) {
 
 /**
  * An interrupt that comes in the midst of the event softirq_entry lies before it for one observer and
- * behind it for the next, and is served by this run or already raised: so many may differ in that.
+ * behind it for the next, and is served by this run or already raised. So observers may differ in runs
+ * that another interrupt disturbed, and in no others; in so few of all, however slow the guest is.
  */
-const MIDST_MAX = 3;
+const MIDST_MAX = 0.05;
 
 /** Each served raise of the kernel's trace is one observation, of the same interrupt and times. */
 export function checkServedRaises(line: IrqLine): void {
@@ -54,6 +55,7 @@ export function checkServedRaises(line: IrqLine): void {
   const { already_raised = 0 } = line.measurement.reading?.unmatched.irq_to_softirq ?? {};
   expect(ours.length + already_raised).toBe(served.length + alreadyRaised);
   const witnesses = new Set(served);
+  const disturbed = served.filter((one) => one.disturbed);
   const without = ours.filter(({ cpu, key, timeNs, latencyNs }) => {
     for (const witness of witnesses) {
       if (witness.cpu !== cpu || witness.irq !== key) continue;
@@ -63,8 +65,19 @@ export function checkServedRaises(line: IrqLine): void {
     }
     return true;
   });
-  expect(without.length, JSON.stringify(without)).toBeLessThanOrEqual(MIDST_MAX);
-  expect(witnesses.size, JSON.stringify([...witnesses])).toBeLessThanOrEqual(MIDST_MAX);
+  const most = served.length * MIDST_MAX;
+  expect(without.length, JSON.stringify(without)).toBeLessThanOrEqual(most);
+  expect(witnesses.size, JSON.stringify([...witnesses])).toBeLessThanOrEqual(most);
+  expect([...witnesses].filter((one) => !one.disturbed)).toEqual([]);
+  const unexplained = without.filter(
+    ({ cpu, timeNs }) => !disturbed.some((one) => one.cpu === cpu && spans(one, timeNs)),
+  );
+  expect(unexplained).toEqual([]);
+}
+
+/** The raise, its softirq and what came meanwhile, whose own softirq may be the next. */
+function spans({ fromUs, untilUs }: Served, ns: number): boolean {
+  return lies(ns, [fromUs[0], untilUs[1]]);
 }
 
 /** The trace rounds to microseconds. */
@@ -147,7 +160,7 @@ export function checkOldestWins(line: IrqLine): void {
   const { alreadyRaised } = replay(line.trace);
   const { already_raised = 0 } = line.measurement.reading?.unmatched.irq_to_softirq ?? {};
   expect(alreadyRaised).toBeGreaterThan(ENOUGH / 5);
-  expect(Math.abs(already_raised - alreadyRaised)).toBeLessThanOrEqual(MIDST_MAX);
+  expect(Math.abs(already_raised - alreadyRaised)).toBeLessThanOrEqual(alreadyRaised * MIDST_MAX);
 }
 
 /**

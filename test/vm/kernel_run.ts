@@ -15,6 +15,7 @@ import type { Measurement } from '../../src/agent/measure.ts';
 import { ATTACHES, type Attach, forceRung, HOOKS, type Hook } from '../../src/capture/hooks.ts';
 import type { IrqOwner } from '../../src/host/interrupts.ts';
 import { captureAll, USUAL_PROBES } from '../kernel/options.ts';
+import { watch } from '../kernel/unseen.ts';
 import { measurementOf, runInGuest, runOnThisMachine } from './guest.ts';
 import type { Kernel } from './kernels.ts';
 
@@ -38,6 +39,11 @@ export const LOOPBACK = { datagrams: 307, messages: 101, steps: 17 };
 export const STREAM = 211;
 export const STREAM_BYTES = STREAM * 60_000;
 export const NAPI_DATAGRAMS = 307;
+
+/** What tells one phase's datagrams over veth from another's: their length without headers. */
+const DATAGRAM_BYTES = { veth: 45, softirq: 46, threaded: 47, busy_poll: 48 };
+const UDP_HEADERS = 28;
+type Phase = keyof typeof DATAGRAM_BYTES;
 
 /** One capture of several over the same packets. */
 export interface RungLine {
@@ -106,6 +112,8 @@ export interface KernelRun {
   readonly irqs: readonly IrqLine[];
   readonly napi: readonly NapiLine[];
   readonly locked: LockedLine | undefined;
+  /** A phase's datagrams over veth of which no BPF program of anybody's was told: see unseen.ts. */
+  readonly unseenIn: (phase: Phase) => number;
   readonly seconds: number;
 }
 
@@ -140,10 +148,11 @@ export async function runKernel(kernel: Kernel): Promise<KernelRun> {
         ...LOOPBACK,
         rungs,
         stream: STREAM,
+        datagramBytes: DATAGRAM_BYTES.veth,
         // Things in a guest take 10 to 40 times as long.
         holdNs: kernel.series === undefined ? 20_000 : 500_000,
       },
-      napi: { ...tools, datagrams: NAPI_DATAGRAMS },
+      napi: { ...tools, datagrams: NAPI_DATAGRAMS, datagramBytes: DATAGRAM_BYTES },
       ...(kernel.cards ? { irqs: irqTask(kernel, tools) } : {}),
       ...(kernel.confidential ? { locked: {} } : {}),
       options: captureAll({
@@ -158,10 +167,10 @@ export async function runKernel(kernel: Kernel): Promise<KernelRun> {
         },
       }),
     };
-    const lines =
+    const { lines, unseenIn } =
       kernel.series === undefined
-        ? await runOnThisMachine({ script: 'kernel_guest.mjs', args: [JSON.stringify(tasks)] })
-        : await inGuest(kernel, kernel.series, tasks);
+        ? await here(tasks)
+        : { lines: await inGuest(kernel, kernel.series, tasks), unseenIn: () => 0 };
     const parts = (part: string) =>
       lines
         .filter((line) => line.part === part)
@@ -172,6 +181,7 @@ export async function runKernel(kernel: Kernel): Promise<KernelRun> {
       irqs: parts('irqs').map(withRungs) as unknown as IrqLine[],
       napi: parts('napi') as unknown as NapiLine[],
       locked: lines.find((line) => line.part === 'locked') as unknown as LockedLine | undefined,
+      unseenIn,
       seconds: (performance.now() - started) / 1000,
     };
   } finally {
@@ -201,6 +211,14 @@ function irqTask(kernel: Kernel, tools: Tools) {
       priority: PRIORITY[name as keyof typeof PRIORITY] ?? 0,
     })),
   };
+}
+
+async function here(tasks: unknown) {
+  const task = { script: 'kernel_guest.mjs', args: [JSON.stringify(tasks)] };
+  const event = 'net/netif_receive_skb';
+  const { result, unseen } = await watch({ [event]: 'name == "vy"' }, () => runOnThisMachine(task));
+  const unseenIn = (phase: Phase) => unseen(event, `len=${DATAGRAM_BYTES[phase] + UDP_HEADERS}`);
+  return { lines: result, unseenIn };
 }
 
 async function inGuest(kernel: Kernel, series: string, tasks: unknown) {

@@ -7,7 +7,7 @@ import { USUAL_PROBES } from '../kernel/options.ts';
 import { irqLine } from './irq_checks.ts';
 import type { KernelRun } from './kernel_run.ts';
 import type { Kernel } from './kernels.ts';
-import { alreadyRaised, irqCount, isUp, leastOf, rungLine } from './rung_checks.ts';
+import { alreadyRaised, irqCount, isUp, leastHeldOf, rungLine } from './rung_checks.ts';
 import { replay } from './trace.ts';
 
 export interface Cell {
@@ -43,7 +43,7 @@ export function cellsOf(kernel: Kernel, run: KernelRun): Cell[] {
       const observed = one === undefined ? 0 : irqCount(one.measurement);
       const accounted = one === undefined ? 0 : observed + alreadyRaised(one.measurement);
       const raises = served.length + waited;
-      const balanced = accounted <= raises && accounted >= leastOf(rung, raises);
+      const balanced = accounted <= raises && accounted >= leastHeldOf(rung, raises);
       return { ...there, ...samples(observed, balanced) };
     }),
   );

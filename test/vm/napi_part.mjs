@@ -11,7 +11,7 @@ import { report } from './report.mjs';
 const BUSY_POLL_US = 100_000;
 const SYSCTLS = ['/proc/sys/net/core/busy_poll', '/proc/sys/net/core/busy_read'];
 
-export async function measureNapi(captures, { traffic, datagrams }) {
+export async function measureNapi(captures, { traffic, datagrams, datagramBytes }) {
   await withVeth(async (ifindex) => {
     const threaded = `/sys/class/net/${DEVICE}/threaded`;
     // With GRO, veth polls by NAPI what its other end has not segmented. 5.10 has neither such GRO
@@ -28,18 +28,18 @@ export async function measureNapi(captures, { traffic, datagrams }) {
       'off',
     ]);
     if (!existsSync(threaded)) return;
-    const through = (port) =>
+    const through = (name, port) =>
       throughVeth(traffic, 'udp', port, datagrams, {
-        send: { 'gap-us': 2000, cpu: 0 },
+        send: { 'gap-us': 2000, cpu: 0, size: datagramBytes[name] },
         receive: { cpu: 1, 'idle-ms': 1000 },
       });
-    await phase('softirq', ifindex, () => through(5401));
+    await phase('softirq', ifindex, () => through('softirq', 5401));
     writeFileSync(threaded, '1');
-    await phase('threaded', ifindex, () => through(5402));
+    await phase('threaded', ifindex, () => through('threaded', 5402));
     writeFileSync(threaded, '0');
     // A kernel built for PREEMPT_RT has no busy polling.
     if (!SYSCTLS.every((path) => existsSync(path))) return;
-    await phase('busy_poll', ifindex, () => withBusyPolling(() => through(5403)));
+    await phase('busy_poll', ifindex, () => withBusyPolling(() => through('busy_poll', 5403)));
   });
 
   async function phase(name, ifindex, during) {

@@ -21,10 +21,17 @@ const NEIGHBOURS = 2 ** (2 / 2 ** SCHEMA);
  */
 const MAY_MISS: readonly Attach[] = ['kprobe', 'tracepoint'];
 const MISSED_MAX = 0.01;
+/** Of interrupts that are held so that each waits behind another: it comes while the other's programs run. */
+const MISSED_HELD_MAX = 0.05;
 
 /** How few of `n` events a rung may have seen. */
-export function leastOf(rung: Attach, n: number): number {
-  return MAY_MISS.includes(rung) ? Math.floor(n * (1 - MISSED_MAX)) : n;
+export function leastOf(rung: Attach, n: number, missedMax = MISSED_MAX): number {
+  return MAY_MISS.includes(rung) ? Math.floor(n * (1 - missedMax)) : n;
+}
+
+/** How few of `n` interrupts that are held a rung may have seen. */
+export function leastHeldOf(rung: Attach, n: number): number {
+  return leastOf(rung, n, MISSED_HELD_MAX);
 }
 
 /** The probes that a capture's hooks suffice for. */
@@ -87,7 +94,7 @@ export function checkVethBooks(run: KernelRun, rung: Attach): void {
   const udp =
     observedOf(measurement, 'receive_to_socket', 'udp') -
     observedOf(before, 'receive_to_socket', 'udp');
-  expectAbout(rung, udp, about.udp + about.rps, measurement);
+  expectAbout(rung, udp, about.udp + about.rps - run.unseenIn('veth'), measurement);
   expect(about.dropped).toBe(0);
   expect(about.bytes).toBe(STREAM_BYTES);
   // What is no sample of softirq_to_socket, because it took another way to its socket, is counted.
@@ -150,7 +157,10 @@ export function checkIrqAgreement(run: KernelRun, silent: readonly Attach[]): vo
     }
     // An interrupt in the midst of softirq_entry is another one for some, and already raised for others.
     const wanted = irqCount(line.measurement) + alreadyRaised(line.measurement);
-    expectAbout(rung, observed + alreadyRaised(measurement), wanted, line.measurement);
+    const accounted = observed + alreadyRaised(measurement);
+    const says = `${rung}: ${accounted} of ${wanted}`;
+    expect(accounted, says).toBeGreaterThanOrEqual(leastHeldOf(rung, wanted));
+    expect(accounted, says).toBeLessThanOrEqual(wanted);
     expectSameQuantiles(line.measurement, measurement, 'irq_to_softirq', rung);
   }
 }

@@ -15,7 +15,7 @@ const LOOPBACK_IFINDEX = 1;
 
 export async function measureRungs(
   captures,
-  { hold, holdNs, steps, traffic, datagrams, messages, stream },
+  { hold, holdNs, steps, traffic, datagrams, messages, stream, datagramBytes },
 ) {
   // The times differ by the other captures' programs, which is little beside the hold.
   const held = holdWith(hold, 'hold_packet', {
@@ -29,7 +29,7 @@ export async function measureRungs(
   await reportAll('held', captures, {});
   await withVeth(async () => {
     const before = { dropped: dropped(), coalesced: coalesced(), hops: hops() };
-    const send = { cpu: 0, 'gap-us': 3000, burst: 3 };
+    const send = { cpu: 0, size: datagramBytes, 'gap-us': 3000, burst: 3 };
     const receive = { cpu: 1, buffer: 8_000_000 };
     const udp = await throughVeth(traffic, 'udp', 5301, datagrams, { send, receive });
     // All packets hop to the other CPU, also while that one is in a softirq of its own. There the

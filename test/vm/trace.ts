@@ -10,6 +10,8 @@ export interface Served {
   readonly fromUs: readonly [least: number, most: number];
   /** Entry of the softirq, and its exit. */
   readonly untilUs: readonly [least: number, most: number];
+  /** An interrupt raised before the softirq's exit while this raise waited or ran, or this one did so to another. */
+  readonly disturbed: boolean;
 }
 
 export interface Replay {
@@ -46,16 +48,25 @@ export function replay(trace: string): Replay {
       const fromUs = typeof behind === 'number' ? left.get(behind) : behind?.us;
       const irq = typeof behind === 'number' ? behind : behind?.irq;
       if (typeof behind === 'number') left.delete(behind);
-      if (irq === undefined || fromUs === undefined) raisedElsewhere++;
-      else if (state.raised !== undefined) alreadyRaised++;
-      else state.raised = { irq, fromUs: [fromUs, us] };
+      if (irq === undefined || fromUs === undefined) {
+        raisedElsewhere++;
+        continue;
+      }
+      const { serving, raised } = state;
+      if (serving !== undefined) serving.disturbed = true;
+      if (raised === undefined) {
+        state.raised = { irq, fromUs: [fromUs, us], disturbed: serving !== undefined };
+      } else {
+        raised.disturbed = true;
+        alreadyRaised++;
+      }
     } else if (name === 'softirq_entry') {
       if (state.raised !== undefined) state.serving = { ...state.raised, us };
       delete state.raised;
     } else if (name === 'softirq_exit') {
       if (state.serving !== undefined) {
-        const { irq, fromUs, us: entryUs } = state.serving;
-        served.push({ irq, cpu, fromUs, untilUs: [entryUs, us] });
+        const { us: entryUs, ...raise } = state.serving;
+        served.push({ ...raise, cpu, untilUs: [entryUs, us] });
       }
       delete state.serving;
     }
@@ -65,8 +76,14 @@ export function replay(trace: string): Replay {
 
 interface Cpu {
   handler?: { irq: number; us: number };
-  raised?: { irq: number; fromUs: readonly [number, number] };
-  serving?: { irq: number; fromUs: readonly [number, number]; us: number };
+  raised?: Raise;
+  serving?: Raise & { us: number };
+}
+
+interface Raise {
+  readonly irq: number;
+  readonly fromUs: readonly [number, number];
+  disturbed: boolean;
 }
 
 interface TraceEvent {
