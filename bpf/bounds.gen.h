@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Generated from src/stages/bounds.ts. Do not edit; after a build run
- *   node dist/stages/generate_bounds.js > bpf/bounds.gen.h
+/* Generated from src/histogram/bounds.ts. Do not edit; run
+ *   npx tsx tools/generate_bounds.ts > bpf/bounds.gen.h
  */
 #ifndef RXSCOPE_BOUNDS_GEN_H
 #define RXSCOPE_BOUNDS_GEN_H

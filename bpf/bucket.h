@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* The bucket of a latency, in constant time and without a loop. Plain C: a test runs it on the
- * host against the TypeScript of src/stages/bounds.ts. The includer brings __u32, __u64 and
+ * host against the TypeScript of src/histogram/bounds.ts. The includer brings __u32, __u64 and
  * __always_inline, and counts what is longer than RXSCOPE_LATENCY_MAX_NS instead of asking here.
  */
 #ifndef RXSCOPE_BUCKET_H

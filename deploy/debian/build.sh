@@ -55,7 +55,7 @@ lay_out_program() {
   tar -xzf "$stage"/packed/*.tgz -C "$library" --strip-components=1
   # The manifest says to Node what kind of code this is.
   rm -f "$library/README.md" "$library/CHANGELOG.md" "$library/LICENSE"
-  ln -s ../lib/rxscope/dist/cli/main.js "$root/usr/bin/rxscope"
+  ln -s ../lib/rxscope/dist/commands/main.js "$root/usr/bin/rxscope"
   # Where people look for dashboards and rules; the program reads them beside itself.
   mkdir -p "$root/usr/share/rxscope"
   [ ! -d "$library/grafana" ] || ln -s ../../lib/rxscope/grafana "$root/usr/share/rxscope/grafana"
@@ -76,7 +76,7 @@ lay_out_program() {
   find "$library" -type d -empty -delete
   chmod -R u=rwX,go=rX "$root"
   find "$library" -type f -exec chmod a-x {} +
-  chmod 755 "$library/dist/cli/main.js"
+  chmod 755 "$library/dist/commands/main.js"
 }
 
 lay_out_service() {

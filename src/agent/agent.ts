@@ -2,22 +2,23 @@
 // Does nothing while nobody scrapes; what the kernel counts waits there.
 
 import type { Logger } from 'pino';
-import { type Addon, loadAddon } from '../capture/addon.ts';
+import { type Addon, loadAddon } from '../addon/addon.ts';
 import type { BpftraceBackend, ScriptStatus } from '../capture/bpftrace/backend.ts';
-import { explainObject, isBpfError } from '../capture/explain.ts';
+import { explain, isBpfError } from '../capture/explain.ts';
 import { type KernelCapture, openKernelCapture } from '../capture/kernel_capture.ts';
 import { patiently } from '../capture/passing.ts';
 import type { Outlier } from '../capture/records.ts';
+import type { ProbeStatus } from '../capture/status.ts';
+import { probeStatuses, withScripts } from '../capture/status.ts';
 import type { Config } from '../config/schema.ts';
 import { exemplarOf } from '../metrics/exemplars.ts';
 import type { Snapshot } from '../metrics/model.ts';
-import type { ProbeStatus } from '../metrics/self_families.ts';
-import { hasScript, MEASURES } from '../probes/index.ts';
+import { hasScript } from '../probes/index.ts';
 import { DropEvents, type NamedDrop } from '../readings/drop_events.ts';
 import { type NamedOutlier, Outliers } from '../readings/outliers.ts';
 import type { ServeSource } from '../serve/source.ts';
-import { budgets, Gatherer } from './gatherer.ts';
-import { probeStatuses, withScripts } from './status.ts';
+import { captureOptions, enabledIn } from './capture_options.ts';
+import { Gatherer } from './gatherer.ts';
 import { VERSION } from './version.ts';
 
 export class Agent implements ServeSource {
@@ -243,29 +244,4 @@ export class Agent implements ServeSource {
       return undefined;
     }
   }
-}
-
-function enabledIn({ probes }: Config): string[] {
-  return MEASURES.map(({ id }) => id).filter((id) => probes[id]?.enabled === true);
-}
-
-/** What the configuration means for libbpf. */
-export function captureOptions(config: Config, exact: boolean) {
-  return {
-    probes: enabledIn(config),
-    exact,
-    devices: config.devices_max,
-    pagesPerCpu: config.events.pages_per_cpu,
-    budgets_ns: budgets(config),
-    perCpuPerSecond: config.events.per_cpu_per_second,
-  };
-}
-
-/** One plain sentence for whatever kept the programs from being loaded at all. */
-export function explain(error: unknown): string {
-  if (isBpfError(error)) return explainObject(error);
-  if (!(error instanceof Error)) return String(error);
-  // The first line says what is wrong and the last one what to do; between them are details.
-  const lines = error.message.split('\n').map((line) => line.trim());
-  return [...new Set([lines[0], lines.at(-1)])].join('. ');
 }

@@ -2,7 +2,7 @@
 // the same reason is told once.
 
 import type { Logger } from 'pino';
-import type { CollectorRun } from '../metrics/self_families.ts';
+import type { CollectorRun } from '../readings/collector_run.ts';
 
 export class Collectors {
   runs: CollectorRun[] = [];

@@ -3,23 +3,27 @@
 
 import { release } from 'node:os';
 import type { Logger } from 'pino';
-import { loadAddon } from '../capture/addon.ts';
+import { loadAddon } from '../addon/addon.ts';
 import type { BpftraceBackend } from '../capture/bpftrace/backend.ts';
 import { RemovedDevices } from '../capture/bpftrace/removed_devices.ts';
 import type { ScriptDevice, ScriptReading } from '../capture/bpftrace/script_reading.ts';
-import { type DropReasons, dropReasons, readDropReasons } from '../capture/drop_reasons.ts';
 import type { KernelCapture } from '../capture/kernel_capture.ts';
 import type { DropCount, IrqKey, Reading } from '../capture/reading.ts';
 import type { DropRecord, Outlier } from '../capture/records.ts';
 import { withRemoved } from '../capture/removed.ts';
-import { Symbols } from '../capture/symbols.ts';
+import type { ProbeStatus } from '../capture/status.ts';
 import type { Config } from '../config/schema.ts';
-import { dropFamilies, reasonLabel } from '../metrics/drop_families.ts';
+import { type DropReasons, dropReasons, readDropReasons } from '../host/drop_reasons.ts';
+import { HostCounters, hostSources } from '../host/host_counters.ts';
+import type { HostReading } from '../host/host_reading.ts';
+import { Symbols } from '../host/symbols.ts';
+import { dropFamilies } from '../metrics/drop_families.ts';
 import { cpuLabelFits, packetFamilies } from '../metrics/families.ts';
-import { type HostReading, hostFamilies } from '../metrics/host_families.ts';
+import { hostFamilies } from '../metrics/host_families.ts';
 import type { Exemplar, Family, Labels, Snapshot } from '../metrics/model.ts';
 import { processFamilies } from '../metrics/process.ts';
-import { type ProbeStatus, selfFamilies } from '../metrics/self_families.ts';
+import { ProgramShare } from '../metrics/program_share.ts';
+import { selfFamilies } from '../metrics/self_families.ts';
 import { SeriesCap } from '../metrics/series_cap.ts';
 import { ShownCpus } from '../metrics/shown_cpus.ts';
 import { PROBES } from '../probes/index.ts';
@@ -30,10 +34,10 @@ import {
   placeOfDrop,
   placeOfOutlier,
   REMOVED,
+  reasonLabel,
 } from '../readings/names.ts';
+import { budgets } from './capture_options.ts';
 import { Collectors, NothingAttached } from './collectors.ts';
-import { HostCounters, hostSources } from './host_counters.ts';
-import { ProgramShare } from './program_share.ts';
 import { REVISION, VERSION } from './version.ts';
 
 /** What a gather reads, as it stands then. */
@@ -328,10 +332,4 @@ function readKernel(capture: KernelCapture | undefined, perCpu: boolean): Readin
   const reading = capture?.read(perCpu);
   if (reading === undefined) throw new NothingAttached('nothing could be attached');
   return reading;
-}
-
-export function budgets(config: Config): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(config.probes).map(([id, { budget_ns }]) => [id, budget_ns]),
-  );
 }

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config/schema.ts';
 import { withoutControls } from '../host/device_names.ts';
-import { type Colors, colorsFor } from './colors.ts';
+import { type Colors, colorsFor } from '../terminal/colors.ts';
 
 /** `destination` is a LogOutput but for tests. */
 export function createLog(

@@ -5,7 +5,7 @@
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
-import { loadAddon } from '../capture/addon.ts';
+import { loadAddon } from '../addon/addon.ts';
 import {
   CAPABILITIES,
   type Capability,

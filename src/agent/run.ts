@@ -3,7 +3,7 @@
 import closeWithGrace from 'close-with-grace';
 import type { Logger } from 'pino';
 import { formatAddress } from '../config/address.ts';
-import { effectiveConfig } from '../config/load.ts';
+import { type ConfigFlags, effectiveConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import type { WebConfig } from '../config/web_config_file.ts';
@@ -12,7 +12,6 @@ import { ListenError, listen } from '../serve/listen.ts';
 import { Agent } from './agent.ts';
 import { createLog } from './log.ts';
 import { LogOutput } from './log_output.ts';
-import type { RunOptions } from './options.ts';
 import { dropPrivileges } from './privileges.ts';
 import { ServiceManager } from './service_manager.ts';
 import { askedToEnd, closeDebugger, endInOrder, reloadAtHangUp, STRAY } from './signals.ts';
@@ -23,6 +22,12 @@ const SHUTDOWN_MS_MAX = 2000;
 
 /** Of that, for the log's last lines. */
 const LAST_LINES_MS_MAX = 200;
+
+export interface RunOptions {
+  readonly config: Config;
+  /** For SIGHUP: `effectiveConfig(flags)` reads the file again and lays the same flags over it. */
+  readonly flags: ConfigFlags;
+}
 
 /** Resolves to the exit code when a signal has ended the agent, or when it cannot start. */
 export async function runAgent({ config, flags }: RunOptions): Promise<number> {

@@ -3,7 +3,7 @@
 // nothing: no timer runs, no socket is opened.
 
 import type { Logger } from 'pino';
-import { loadAddon } from '../capture/addon.ts';
+import { loadAddon } from '../addon/addon.ts';
 import { patiently } from '../capture/passing.ts';
 
 /** Sends one message; throws where it cannot. */

@@ -5,8 +5,8 @@
 // next removal finds. Once nothing can be on its way to the slot any more, its counts are taken over and
 // it is free.
 
+import type { BpfObject, StructLayout } from '../addon/addon.ts';
 import { PROBES } from '../probes/index.ts';
-import type { BpfObject, StructLayout } from './addon.ts';
 import { type DeviceRows, type Memory, rowsOfSlot } from './reading.ts';
 import { NO_ROWS, withRemoved } from './removed.ts';
 import {

@@ -1,10 +1,10 @@
 // Turns the kernel's refusals into one plain sentence: what is missing and what to do about it.
 // Names a capability only where this process lacks it.
 
-import type { BpfError } from './addon.ts';
+import type { BpfError } from '../addon/addon.ts';
+import { TOO_MANY_FILES } from '../addon/too_many_files.ts';
 import { allows, type Permissions, perfEventsNeedAdmin, permissions } from './capabilities.ts';
 import { casts, type Rung } from './hooks.ts';
-import { TOO_MANY_FILES } from './too_many_files.ts';
 
 const NO_STATISTICS =
   'EPERM: to turn on BPF statistics takes CAP_SYS_ADMIN; add it, or leave bpf_stats off';
@@ -140,4 +140,13 @@ function verifierWords(error: BpfError): string {
     .filter((text) => text !== '' && !text.startsWith('processed ') && !text.startsWith('--'))
     .at(-1);
   return line === undefined ? '' : ` (${line})`;
+}
+
+/** One plain sentence for whatever kept the programs from being loaded at all. */
+export function explain(error: unknown): string {
+  if (isBpfError(error)) return explainObject(error);
+  if (!(error instanceof Error)) return String(error);
+  // The first line says what is wrong and the last one what to do; between them are details.
+  const lines = error.message.split('\n').map((line) => line.trim());
+  return [...new Set([lines[0], lines.at(-1)])].join('. ');
 }

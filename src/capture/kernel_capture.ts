@@ -4,11 +4,11 @@
 import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Addon, BpfObject, EventReader, StructLayout } from '../addon/addon.ts';
+import { BUCKETS } from '../histogram/bounds.ts';
+import type { Histogram } from '../histogram/histogram.ts';
 import { MEASURES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
-import { BUCKETS } from '../stages/bounds.ts';
-import type { Histogram } from '../stages/histogram.ts';
-import type { Addon, BpfObject, EventReader, StructLayout } from './addon.ts';
 import { DeviceSlots } from './device_slots.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';

@@ -2,7 +2,7 @@
 // trying. One refused program never takes another hook down; an object is loaded whole or not at
 // all, so each refusal means closing it and trying again with that hook on a lower rung.
 
-import type { BpfError, BpfObject } from './addon.ts';
+import type { BpfError, BpfObject } from '../addon/addon.ts';
 import { explainObject, explainRung, isBpfError } from './explain.ts';
 import type { Attach, Hook, Rung } from './hooks.ts';
 import { isPassing, Patience } from './passing.ts';

@@ -1,6 +1,6 @@
 // Refusals that say nothing about this kernel: a moment later the same call may succeed.
 
-import type { BpfError } from './addon.ts';
+import type { BpfError } from '../addon/addon.ts';
 import { isBpfError } from './explain.ts';
 
 /**

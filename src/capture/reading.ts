@@ -1,10 +1,10 @@
 // What one read of the kernel's counters yields, and how it is put together from the raw memory of
 // all CPUs. Pure: works on bytes that somebody else copied.
 
+import type { StructLayout } from '../addon/addon.ts';
+import { type Histogram, readU64 } from '../histogram/histogram.ts';
 import { PROBES } from '../probes/index.ts';
 import type { By } from '../probes/probe.ts';
-import { type Histogram, readU64 } from '../stages/histogram.ts';
-import type { StructLayout } from './addon.ts';
 import {
   DEVICE_FIRST,
   deviceSlots,

@@ -1,7 +1,7 @@
 // Decodes the records that the programs send through the perf ring buffer. Pure.
 // Their layouts come from the BPF object's own type information, not from constants here.
 
-import type { StructLayout } from './addon.ts';
+import type { StructLayout } from '../addon/addon.ts';
 
 /** An observation over its probe's budget, with all that is known of the packet's way. */
 export interface Outlier {

@@ -1,7 +1,7 @@
 // What devices that are gone have counted goes on as that of one device, "removed", so that no sum over all
 // devices falls when one goes. Pure.
 
-import { emptyHistogram, merge } from '../stages/histogram.ts';
+import { emptyHistogram, merge } from '../histogram/histogram.ts';
 import type { DeviceKey, DeviceRows, DropCount, Latency, PollWork } from './reading.ts';
 
 export const NO_ROWS: DeviceRows = { latencies: [], received: [], drops: [], polls: [] };

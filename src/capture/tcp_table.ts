@@ -1,9 +1,9 @@
 // What became of the packets in the kernel's TCP table: how many are on their way, and how many left it
 // without a trace. What has been called lost stays lost, whoever reads, how often and when.
 
-import { BUCKETS, thresholdsNs } from '../stages/bounds.ts';
-import { readU64 } from '../stages/histogram.ts';
-import type { BpfObject, StructLayout } from './addon.ts';
+import type { BpfObject, StructLayout } from '../addon/addon.ts';
+import { BUCKETS, thresholdsNs } from '../histogram/bounds.ts';
+import { readU64 } from '../histogram/histogram.ts';
 import { kernelNowNs } from './kernel_clock.ts';
 import type { TcpTable } from './reading.ts';
 

@@ -1,5 +1,5 @@
 // The protocols' own counters, of the agent's network namespace: /proc/net/snmp, /proc/net/snmp6 and
-// /proc/net/netstat. All of them under the kernel's names; which are drops is decided elsewhere.
+// /proc/net/netstat. All of them under the kernel's names, and which of them tell of drops.
 //
 // snmp and netstat (net/ipv4/proc.c) have two lines a protocol, names and values; snmp6
 // (net/ipv6/proc.c) has a line a counter. Which there are depends on the kernel: `Udp.MemErrors` came
@@ -13,6 +13,34 @@ import { HOST_ROOTS, type Roots } from './roots.ts';
 
 /** Protocol (`Udp`, `TcpExt`, `Udp6`) → counter (`RcvbufErrors`) → value. */
 export type ProtocolCounters = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
+/**
+ * Counters of /proc/net/snmp, snmp6 and netstat that rise when something received is given up, by
+ * protocol as the kernel names it: both together are the name that nstat prints. Some contain others:
+ * InErrors of UDP the three behind it, InErrs of TCP InCsumErrors, ListenDrops both ListenOverflows
+ * and TCPReqQFullDrop.
+ */
+const BY_PROTOCOL: readonly (readonly [protocol: string, ...counters: string[]])[] = [
+  ['Ip', 'InHdrErrors', 'InAddrErrors', 'InUnknownProtos', 'InDiscards', 'ReasmFails'],
+  ['IpExt', 'InNoRoutes', 'InTruncatedPkts', 'InCsumErrors'],
+  ['Ip6', 'InHdrErrors', 'InNoRoutes', 'InAddrErrors', 'InUnknownProtos'],
+  ['Ip6', 'InTruncatedPkts', 'InDiscards', 'ReasmFails'],
+  ['Udp', 'InErrors', 'RcvbufErrors', 'InCsumErrors', 'MemErrors'],
+  ['Udp', 'NoPorts'],
+  ['Udp6', 'InErrors', 'RcvbufErrors', 'InCsumErrors', 'MemErrors'],
+  ['Udp6', 'NoPorts'],
+  ['Tcp', 'InErrs', 'InCsumErrors'],
+  ['TcpExt', 'ListenDrops', 'ListenOverflows'],
+  ['TcpExt', 'TCPReqQFullDrop', 'TCPDeferAcceptDrop', 'TCPBacklogDrop', 'TCPRcvQDrop'],
+  ['TcpExt', 'TCPOFODrop', 'TCPZeroWindowDrop', 'TCPMinTTLDrop', 'PFMemallocDrop'],
+  ['TcpExt', 'RcvPruned', 'OfoPruned', 'LockDroppedIcmps', 'IPReversePathFilter'],
+];
+
+/** The same as pairs of protocol and counter. */
+export const PROTOCOL_COUNTERS: readonly (readonly [protocol: string, counter: string])[] =
+  BY_PROTOCOL.flatMap(([protocol, ...counters]) =>
+    counters.map((counter) => [protocol, counter] as const),
+  );
 
 /**
  * The three files together: no protocol is in two of them. snmp6 may be missing, where IPv6 is off.

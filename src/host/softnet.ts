@@ -49,6 +49,16 @@ export interface SoftnetRow {
   readonly backlogPackets: number | undefined;
 }
 
+/** Those that only rise. */
+export type SoftnetCount = Exclude<keyof SoftnetRow, 'backlogPackets'>;
+export const SOFTNET_COUNTS: readonly SoftnetCount[] = [
+  'processed',
+  'dropped',
+  'timesSqueezed',
+  'receivedRps',
+  'flowLimit',
+];
+
 /** What is there up to this word has been there for longer than any kernel that can run the agent. */
 const WORDS_MIN = 10;
 /** Every such kernel has these; who has less is no kernel. */

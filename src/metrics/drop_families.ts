@@ -2,10 +2,11 @@
 // packet once, and what the protocols count. Pure. Which counter sees which drop, and where they
 // overlap, stands in grafana/drops.md.
 
-import type { DropReasons } from '../capture/drop_reasons.ts';
-import { type DropCount, OTHER_REASON } from '../capture/reading.ts';
-import type { SymbolNames } from '../capture/symbols.ts';
-import { type DeviceLabels, OTHER } from '../readings/names.ts';
+import type { DropCount } from '../capture/reading.ts';
+import type { DropReasons } from '../host/drop_reasons.ts';
+import { PROTOCOL_COUNTERS } from '../host/protocol_counters.ts';
+import type { SymbolNames } from '../host/symbols.ts';
+import { type DeviceLabels, reasonLabel } from '../readings/names.ts';
 import type { Family, Labels, ScalarSample } from './model.ts';
 
 /** The part of a link that matters here; a Link of src/host/links.ts is one. */
@@ -54,37 +55,6 @@ const EXPECTED_REASONS = [
 
 /** Devices that get rows with 0. A host of containers has hundreds, most of which never drop. */
 const ZERO_DEVICES_MAX = 64;
-
-/** A code location that no function is known for. Addresses are no labels: they would tell KASLR's. */
-const NO_NAME = '(unknown)';
-
-/**
- * Counters of /proc/net/snmp, snmp6 and netstat that rise when something received is given up, by
- * protocol as the kernel names it: both together are the name that nstat prints. Some contain others:
- * InErrors of UDP the three behind it, InErrs of TCP InCsumErrors, ListenDrops both ListenOverflows
- * and TCPReqQFullDrop.
- */
-const BY_PROTOCOL: readonly (readonly [protocol: string, ...counters: string[]])[] = [
-  ['Ip', 'InHdrErrors', 'InAddrErrors', 'InUnknownProtos', 'InDiscards', 'ReasmFails'],
-  ['IpExt', 'InNoRoutes', 'InTruncatedPkts', 'InCsumErrors'],
-  ['Ip6', 'InHdrErrors', 'InNoRoutes', 'InAddrErrors', 'InUnknownProtos'],
-  ['Ip6', 'InTruncatedPkts', 'InDiscards', 'ReasmFails'],
-  ['Udp', 'InErrors', 'RcvbufErrors', 'InCsumErrors', 'MemErrors'],
-  ['Udp', 'NoPorts'],
-  ['Udp6', 'InErrors', 'RcvbufErrors', 'InCsumErrors', 'MemErrors'],
-  ['Udp6', 'NoPorts'],
-  ['Tcp', 'InErrs', 'InCsumErrors'],
-  ['TcpExt', 'ListenDrops', 'ListenOverflows'],
-  ['TcpExt', 'TCPReqQFullDrop', 'TCPDeferAcceptDrop', 'TCPBacklogDrop', 'TCPRcvQDrop'],
-  ['TcpExt', 'TCPOFODrop', 'TCPZeroWindowDrop', 'TCPMinTTLDrop', 'PFMemallocDrop'],
-  ['TcpExt', 'RcvPruned', 'OfoPruned', 'LockDroppedIcmps', 'IPReversePathFilter'],
-];
-
-/** The same as pairs of protocol and counter. */
-export const PROTOCOL_COUNTERS: readonly (readonly [protocol: string, counter: string])[] =
-  BY_PROTOCOL.flatMap(([protocol, ...counters]) =>
-    counters.map((counter) => [protocol, counter] as const),
-  );
 
 export function dropFamilies(input: DropInput): Family[] {
   return [
@@ -135,12 +105,6 @@ function byReason(input: DropInput): ScalarSample[] {
   for (const device of input.devices.slice(0, ZERO_DEVICES_MAX))
     for (const reason of expected) sums.add({ reason, device }, 0);
   return sums.samples();
-}
-
-/** The reason's label: the kernel's name for it, before Linux 5.17 that of the function. */
-export function reasonLabel(reason: number, reasons: DropReasons, symbols: SymbolNames): string {
-  if (reason === OTHER_REASON) return OTHER;
-  return reasons.known ? reasons.name(reason) : (symbols.nameOfLow(reason) ?? NO_NAME);
 }
 
 function total(input: DropInput): ScalarSample[] {

@@ -5,9 +5,15 @@
 import type { Latency, PollWork, Reading } from '../capture/reading.ts';
 import { POLL_BOUNDS } from '../capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
+import {
+  emptyHistogram,
+  type Histogram,
+  merge,
+  toClassic,
+  toNative,
+} from '../histogram/histogram.ts';
 import { labelsOf, type Probe } from '../probes/probe.ts';
 import { type DeviceLabels, labelOf } from '../readings/names.ts';
-import { emptyHistogram, type Histogram, merge, toClassic, toNative } from '../stages/histogram.ts';
 import type { Exemplar, Family, HistogramSample, Labels, ScalarSample } from './model.ts';
 import { keyOf, SERIES_OF_A_LATENCY } from './samples.ts';
 import {

@@ -2,65 +2,17 @@
 // without a label of their own are summed here (shown_cpus.ts); everything else is left to the cap.
 
 import type { CpuSeconds } from '../host/cpu_times.ts';
-import type { HardwareDevice } from '../host/devices.ts';
-import type { DeviceSettings } from '../host/ethtool.ts';
-import type { IrqOwner } from '../host/interrupts.ts';
+import {
+  type ByCpu,
+  type DeviceFacts,
+  type HostReading,
+  hasHardware,
+  type InterruptCounts,
+} from '../host/host_reading.ts';
 import type { Link, LinkStatistic } from '../host/links.ts';
-import type { ProtocolCounters } from '../host/protocol_counters.ts';
-import type { SoftnetRow } from '../host/softnet.ts';
-import type { DeviceSteering, NetworkSettings } from '../host/steering.ts';
+import { SOFTNET_COUNTS, type SoftnetCount } from '../host/softnet.ts';
 import type { Family, Labels, ScalarSample } from './model.ts';
 import type { ShownCpus } from './shown_cpus.ts';
-
-/** By CPU. */
-type ByCpu = ReadonlyMap<number, number>;
-
-/** One interrupt of a network device. */
-export interface InterruptSource {
-  readonly irq: string;
-  readonly owner: IrqOwner;
-  /** By position in InterruptCounts.cpus. */
-  readonly counts: Float64Array;
-}
-
-export interface InterruptCounts {
-  readonly cpus: readonly number[];
-  readonly sources: readonly InterruptSource[];
-  /** All other interrupts together, by position in `cpus`. */
-  readonly others: Float64Array;
-}
-
-/** What is read of a device with hardware behind it, now and then. */
-export interface DeviceFacts {
-  readonly device: string;
-  readonly hardware: HardwareDevice | undefined;
-  readonly settings: DeviceSettings;
-  /** Undefined where sysfs tells of another network namespace. */
-  readonly steering: DeviceSteering | undefined;
-}
-
-/** What the host says now. Counts only rise as long as the agent lives; what is offline is kept. */
-export interface HostReading {
-  /** CPUs that are or were online. */
-  readonly cpus: readonly number[];
-  readonly softnet: ReadonlyMap<SoftnetCount, ByCpu>;
-  /** Packets waiting now, by CPU that is online; empty where the kernel does not tell. */
-  readonly backlogPackets: ByCpu;
-  /** By vector. */
-  readonly softirqs: ReadonlyMap<string, ByCpu>;
-  readonly cpuSeconds: ReadonlyMap<number, CpuSeconds>;
-  readonly contextSwitches: number | undefined;
-  readonly interrupts: InterruptCounts;
-  readonly links: readonly Link[];
-  /** By device and statistic. */
-  readonly driverDrops: ReadonlyMap<string, ReadonlyMap<string, number>>;
-  readonly devices: readonly DeviceFacts[];
-  readonly settings: NetworkSettings | undefined;
-  /** For the families of drops. */
-  readonly protocols: ProtocolCounters;
-}
-
-export type SoftnetCount = Exclude<keyof SoftnetRow, 'backlogPackets'>;
 
 /** By member of SoftnetRow: the family and its help. */
 const SOFTNET: Readonly<Record<SoftnetCount, readonly [name: string, help: string]>> = {
@@ -85,7 +37,6 @@ const SOFTNET: Readonly<Record<SoftnetCount, readonly [name: string, help: strin
     'Packets dropped by the flow limit of a CPU that is nearly overloaded.',
   ],
 };
-export const SOFTNET_COUNTS = Object.keys(SOFTNET) as readonly SoftnetCount[];
 
 const MODES = ['irq', 'softirq', 'steal'] as const;
 
@@ -355,18 +306,6 @@ function factFamilies({ links, devices, settings }: HostReading): Family[] {
       [settings?.rpsSockFlowEntries],
     ),
   ];
-}
-
-/**
- * Is there hardware behind it, real or virtual? It has a parent, whatever its kind (IPoIB, CAN, WWAN, a port of
- * a switch). Before kernel 5.13 the parent is not told, and what has no kind is no other link's.
- */
-export function hasHardware({
-  kind,
-  loopback,
-  parentDevice,
-}: Pick<Link, 'kind' | 'loopback' | 'parentDevice'>): boolean {
-  return parentDevice !== undefined || (kind === undefined && !loopback);
 }
 
 /** Empty where there is nothing to tell. */

@@ -1,7 +1,7 @@
 // Arithmetic on the samples of the model, whatever their type: key, size, sum, order.
 // Pure. Knows no family and no cap.
 
-import { emptyHistogram, toClassic } from '../stages/histogram.ts';
+import { emptyHistogram, toClassic } from '../histogram/histogram.ts';
 import type { HistogramSample, Labels, NativeBuckets, ScalarSample } from './model.ts';
 
 export type Sample = ScalarSample | HistogramSample;

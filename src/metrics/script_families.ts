@@ -7,14 +7,14 @@ import type {
   ScriptReading,
 } from '../capture/bpftrace/script_reading.ts';
 import type { IrqKey } from '../capture/reading.ts';
-import type { Probe } from '../probes/probe.ts';
 import {
   COARSE_BOUNDS,
   type CoarseHistogram,
   coarseCount,
   emptyCoarse,
   mergeCoarse,
-} from '../stages/coarse_histogram.ts';
+} from '../histogram/coarse_histogram.ts';
+import type { Probe } from '../probes/probe.ts';
 import type { HistogramFamily, HistogramSample, Labels, ScalarSample } from './model.ts';
 
 /** Probes that bpftrace measures, and how their devices are labelled. */

@@ -4,36 +4,9 @@
 import type { ProgramStats } from '../capture/kernel_capture.ts';
 import type { Reading } from '../capture/reading.ts';
 import { PROBE_INDEX } from '../capture/reading.ts';
+import type { ProbeStatus } from '../capture/status.ts';
+import type { CollectorRun } from '../readings/collector_run.ts';
 import type { Family } from './model.ts';
-
-/** One probe's standing, for metrics, `rxscope probes` and the landing page. */
-export interface ProbeStatus {
-  readonly id: string;
-  readonly up: boolean;
-  /** The configuration switched it off: that it is not up is no defect. */
-  readonly off?: true;
-  /** Why it is not up, or what it lacks; '' when nothing is missing. */
-  readonly reason: string;
-  readonly programs: readonly ProgramStatus[];
-}
-
-export interface ProgramStatus {
-  readonly hook: string;
-  /** What loaded it; libbpf unless said. */
-  readonly backend?: 'bpftrace';
-  /** Undefined when no rung was accepted. */
-  readonly program?: string;
-  readonly attach?: string;
-  readonly target?: string;
-  /** One sentence for each higher rung that was refused. */
-  readonly refusals: readonly string[];
-}
-
-export interface CollectorRun {
-  readonly collector: string;
-  readonly success: boolean;
-  readonly seconds: number;
-}
 
 export interface SelfInput {
   readonly probes: readonly ProbeStatus[];

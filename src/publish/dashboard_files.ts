@@ -81,7 +81,7 @@ function withHistograms(panel: PanelJson, histograms: Histograms): PanelJson {
   };
 }
 
-/** Leaves out the lines of the other form; src/publish/dashboards/queries.ts says how they are marked. */
+/** Leaves out the lines of the other form; tools/dashboards/queries.ts says how they are marked. */
 export function inForm(expr: string, histograms: Histograms): string {
   if (histograms === 'auto') return expr;
   const other = histograms === 'native' ? ' # classic' : ' # native';

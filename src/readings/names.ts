@@ -2,11 +2,13 @@
 // names behind the kernel's numbers are as the host was last read. Pure.
 
 import type { ScriptDevice } from '../capture/bpftrace/script_reading.ts';
-import type { DeviceKey, IrqKey } from '../capture/reading.ts';
+import { type DeviceKey, type IrqKey, OTHER_REASON } from '../capture/reading.ts';
 import type { DropRecord, Outlier } from '../capture/records.ts';
 import { deviceName } from '../host/device_names.ts';
 import type { Device } from '../host/devices.ts';
+import type { DropReasons } from '../host/drop_reasons.ts';
 import type { IrqOwner } from '../host/interrupts.ts';
+import type { SymbolNames } from '../host/symbols.ts';
 import { PROBES } from '../probes/index.ts';
 
 /** What has no place of its own: its device found no slot, or its label set no row. */
@@ -51,6 +53,15 @@ export function placeOfOutlier({ probe, otherNetns, ifindex, irq }: Outlier): Pl
 export function placeOfDrop({ otherNetns, noDevice, ifindex }: DropRecord): Place {
   if (noDevice) return {};
   return { device: otherNetns ? 'other_netns' : ifindex };
+}
+
+/** A code location that no function is known for. Addresses are no labels: they would tell KASLR's. */
+const NO_NAME = '(unknown)';
+
+/** The reason's label: the kernel's name for it, before Linux 5.17 that of the function. */
+export function reasonLabel(reason: number, reasons: DropReasons, symbols: SymbolNames): string {
+  if (reason === OTHER_REASON) return OTHER;
+  return reasons.known ? reasons.name(reason) : (symbols.nameOfLow(reason) ?? NO_NAME);
 }
 
 export class HostNames implements DeviceLabels {

@@ -179,7 +179,7 @@ test('none of it is loaded by an agent that is not asked for it', () => {
     for (const [, path = ''] of imports) visit(posix.join(posix.dirname(file), path));
   };
   visit('src/agent/run.ts');
-  visit('src/cli/main.ts');
+  visit('src/commands/main.ts');
   expect(loaded.size).toBeGreaterThan(50);
   const parts = ['src/agent/web_access.ts', 'src/serve/access.ts', 'src/serve/basic_auth.ts'];
   const found = [...loaded].filter((file) => parts.includes(file) || file.includes('/web_config'));

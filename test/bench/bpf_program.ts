@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type BpfObject, loadAddon } from '../../src/addon/addon.ts';
 import { run } from '../kernel/lab.ts';
 
 /** Compiles `source`, a file of this folder, and opens it; not loaded yet. */

@@ -4,8 +4,8 @@
 // apart. Those read the clock around each run, which adds the same to everybody.
 
 import { fileURLToPath } from 'node:url';
-import { captureOptions } from '../../src/agent/agent.ts';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
+import { captureOptions } from '../../src/agent/capture_options.ts';
 import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
 import { PROBES } from '../../src/probes/index.ts';

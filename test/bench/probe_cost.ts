@@ -2,8 +2,8 @@
 // round the three alone and the three with something else are attached at the same time, so that both
 // see the same packets; the kernel's BPF statistics tell them apart.
 
-import { captureOptions } from '../../src/agent/agent.ts';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
+import { captureOptions } from '../../src/agent/capture_options.ts';
 import { type KernelCapture, openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
 import { MEASURES } from '../../src/probes/index.ts';

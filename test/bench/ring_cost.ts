@@ -2,8 +2,8 @@
 // what an event costs in JavaScript. First with made-up events at rising rates, until some are
 // lost; then in exact mode, where the packets of a flood are the events.
 
-import { captureOptions } from '../../src/agent/agent.ts';
-import { type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type BpfObject, loadAddon } from '../../src/addon/addon.ts';
+import { captureOptions } from '../../src/agent/capture_options.ts';
 import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { type RecordSink, recordDecoder } from '../../src/capture/records.ts';
 import { effectiveConfig } from '../../src/config/load.ts';

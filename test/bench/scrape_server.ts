@@ -4,12 +4,12 @@
 
 import type { Reading } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
+import { BUCKETS } from '../../src/histogram/bounds.ts';
+import { emptyHistogram, type Histogram } from '../../src/histogram/histogram.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { buildApp } from '../../src/serve/app.ts';
 import { listen } from '../../src/serve/listen.ts';
-import { BUCKETS } from '../../src/stages/bounds.ts';
-import { emptyHistogram, type Histogram } from '../../src/stages/histogram.ts';
 
 const CPUS = 2;
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'] as const;

@@ -1,7 +1,7 @@
 // The kernel side of a large machine: the maps of the BPF object, made for its CPUs and filled as if every
 // queue had traffic on the CPU that its interrupt goes to. No program counts into them: only reading is real.
 
-import { type Addon, type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type Addon, type BpfObject, loadAddon } from '../../src/addon/addon.ts';
 import { HOOKS } from '../../src/capture/hooks.ts';
 import { type KernelCapture, openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import {

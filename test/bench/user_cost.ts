@@ -172,7 +172,7 @@ interface Server {
 
 /** `rxscope run` on a free port, with these arguments more. */
 export function startAgent(args: readonly string[] = []): Promise<Server> {
-  const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  const main = fileURLToPath(new URL('../../dist/commands/main.js', import.meta.url));
   const options = ['run', '--web.listen-address', '127.0.0.1:0', '--log.format', 'json'];
   return started([main, ...options, ...args]);
 }

@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { BpfError } from '../../src/capture/addon.ts';
+import type { BpfError } from '../../src/addon/addon.ts';
 import { type Capability, type Permissions, permissions } from '../../src/capture/capabilities.ts';
 import { explainObject, explainRung } from '../../src/capture/explain.ts';
 import type { Attach, Rung } from '../../src/capture/hooks.ts';

@@ -3,7 +3,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { ATTACHES, forceRung, HOOKS } from '../../src/capture/hooks.ts';
 import { MEASURES } from '../../src/probes/index.ts';
 import { hooksOf } from '../../src/probes/probe.ts';

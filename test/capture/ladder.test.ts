@@ -2,7 +2,7 @@
 // which cannot be made to refuse for a moment.
 
 import { expect, test } from 'vitest';
-import type { BpfError, BpfObject } from '../../src/capture/addon.ts';
+import type { BpfError, BpfObject } from '../../src/addon/addon.ts';
 import type { Hook } from '../../src/capture/hooks.ts';
 import { climb } from '../../src/capture/ladder.ts';
 

@@ -1,11 +1,11 @@
 // A machine's counters as memory that is laid out as the programs lay it out, empty until a test fills it.
 
 import { fileURLToPath } from 'node:url';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { assemble, type Memory, type Reading, type TcpTable } from '../../src/capture/reading.ts';
 import { histogramPlaces, histogramsPerCpu, type Shape } from '../../src/capture/slots.ts';
+import { emptyHistogram, type Histogram, merge } from '../../src/histogram/histogram.ts';
 import { MEASURES } from '../../src/probes/index.ts';
-import { emptyHistogram, type Histogram, merge } from '../../src/stages/histogram.ts';
 
 const object = loadAddon().openObject(
   fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url)),

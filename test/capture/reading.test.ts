@@ -4,8 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import { FATES, OTHER_REASON, PROBE_INDEX, type Reading } from '../../src/capture/reading.ts';
 import { deviceSlots } from '../../src/capture/slots.ts';
+import { count } from '../../src/histogram/histogram.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { count } from '../../src/stages/histogram.ts';
 import { DEVICES, FIRST, Machine, NONE } from './machine.ts';
 
 /** Latencies without their histograms, and how many each holds. */

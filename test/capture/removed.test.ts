@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { withRemoved } from '../../src/capture/removed.ts';
 import { REMOVED_KEY } from '../../src/capture/slots.ts';
-import { count } from '../../src/stages/histogram.ts';
+import { count } from '../../src/histogram/histogram.ts';
 import { FIRST, Machine } from './machine.ts';
 
 /** Devices 2, 7 and 9 on the first CPU, 7 and 9 on the second. */

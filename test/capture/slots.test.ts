@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { FATES, POLL_BOUNDS, PROBE_INDEX } from '../../src/capture/reading.ts';
 import {
   DEVICE_FIRST,

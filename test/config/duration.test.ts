@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkDuration, formatDuration } from '../../src/config/duration.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
-import { BUCKETS, boundSeconds } from '../../src/stages/bounds.ts';
+import { BUCKETS, boundSeconds } from '../../src/histogram/bounds.ts';
 
 const MAX_NS = 3_600_000_000_000;
 

@@ -10,7 +10,7 @@ import { Numbers } from './numbers.ts';
 /** How rxscope is called. A test may put other words before, which must exec these in the end. */
 export const RXSCOPE: readonly string[] = [
   process.execPath,
-  fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)),
+  fileURLToPath(new URL('../../dist/commands/main.js', import.meta.url)),
 ];
 
 /** Of a process that is starting; where others load the machine, Node alone may take ten seconds. */

@@ -3,7 +3,7 @@
 // Plain JavaScript, because it runs as it is, as any user and in guests.
 
 import { readFileSync } from 'node:fs';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 import { explainObject, isBpfError } from '../../dist/capture/explain.js';
 import { HOOKS } from '../../dist/capture/hooks.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ProbeStatus } from '../../src/metrics/self_families.ts';
+import type { ProbeStatus } from '../../src/capture/status.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import type { ProbeSummary } from '../../src/serve/source.ts';
 import { ROOT } from '../repo/project_files.ts';

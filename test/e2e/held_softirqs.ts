@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { run } from '../kernel/lab.ts';
 
 const PROGRAM = 'hold_transmit';

@@ -7,7 +7,7 @@ import { Agent as Connections, get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
-import type { ProbeStatus } from '../../src/metrics/self_families.ts';
+import type { ProbeStatus } from '../../src/capture/status.ts';
 import { type AgentProcess, logLine, runRxscope, startAgent } from './agent_process.ts';
 import { ENABLED, LATENCIES, standings } from './catalogue.ts';
 import { heldBpf, programNames, stillThere } from './held_bpf.ts';

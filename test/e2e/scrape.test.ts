@@ -3,10 +3,10 @@
 
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { BUCKETS, FIRST_INDEX } from '../../src/histogram/bounds.ts';
+import { emptyHistogram, type Histogram, merge } from '../../src/histogram/histogram.ts';
 import { networkInterrupts } from '../../src/host/interrupts.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { BUCKETS, FIRST_INDEX } from '../../src/stages/bounds.ts';
-import { emptyHistogram, type Histogram, merge } from '../../src/stages/histogram.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
 import {
   classicSeries,

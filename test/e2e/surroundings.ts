@@ -37,7 +37,7 @@ export interface AsNobody {
  * where they are may be closed to nobody.
  */
 export function asNobody(folder: string, options: AsNobody = {}): readonly string[] {
-  const { capabilities = [], script = 'dist/cli/main.js', mounts = [] } = options;
+  const { capabilities = [], script = 'dist/commands/main.js', mounts = [] } = options;
   const node = join(folder, 'node');
   const checkout = join(folder, 'checkout');
   chmodSync(folder, 0o755);

@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { type FileReport, runAgain } from '../again.ts';
 
 const FILES = [
-  'test/capture/drop_reasons.test.ts',
+  'test/host/drop_reasons.test.ts',
   'test/e2e/degrade.test.ts',
   'test/host/protocol_counters.test.ts',
   'test/native/kernel_types.test.ts',

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
-import type { TraceResult } from '../../src/agent/render_trace.ts';
+import type { TraceResult } from '../../src/commands/trace/render.ts';
 import { DOWNLOAD_MS_MAX, newestBpftrace } from '../kernel/bpftraces.ts';
 import { RXSCOPE, Rxscope, runRxscope } from './agent_process.ts';
 import { underTraffic } from './loopback.ts';

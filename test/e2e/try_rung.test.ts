@@ -2,7 +2,7 @@
 // the kernel refuses comes with its reason.
 
 import { describe, expect, test } from 'vitest';
-import type { ProbeStatus } from '../../src/metrics/self_families.ts';
+import type { ProbeStatus } from '../../src/capture/status.ts';
 import { MEASURES } from '../../src/probes/index.ts';
 import { hooksOf } from '../../src/probes/probe.ts';
 import { runRxscope } from './agent_process.ts';

@@ -1,7 +1,7 @@
 // softirq_to_socket and receive_to_socket on real packets: every one is accounted for.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Measurement, measure } from '../../src/agent/measure.ts';
+import { type Measurement, measure } from '../../src/capture/measure.ts';
 import { booksOf, observedOf, printBooks } from './books.ts';
 import { Lab, RECEIVER, RECEIVER_V6 } from './lab.ts';
 import { captureAll } from './options.ts';

@@ -1,9 +1,9 @@
 // The books of a measurement: what was received, what was observed, what was not and why.
 
-import type { Measurement } from '../../src/agent/measure.ts';
+import type { Measurement } from '../../src/capture/measure.ts';
 import type { Reading } from '../../src/capture/reading.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
-import { count } from '../../src/stages/histogram.ts';
+import { count } from '../../src/histogram/histogram.ts';
 
 export interface Books {
   readonly received: number;

@@ -1,7 +1,7 @@
 // receive_to_socket's device label while devices come and go.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { type KernelCapture, openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { listDevices } from '../../src/host/devices.ts';
 import { Lab, run } from './lab.ts';

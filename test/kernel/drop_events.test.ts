@@ -2,10 +2,10 @@
 // rate limited, and those that were not sent are counted; the drops themselves are counted all.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
-import { Symbols } from '../../src/capture/symbols.ts';
 import { listDevices } from '../../src/host/devices.ts';
+import { Symbols } from '../../src/host/symbols.ts';
 import { captureDrops, type Dropped, droppedFor, measureDrops, printDrops } from './drops.ts';
 import { Lab, RECEIVER, RECEIVER_V6, run } from './lab.ts';
 

@@ -2,13 +2,13 @@
 // the queue that drop packets on purpose.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Measurement } from '../../src/agent/measure.ts';
-import { histogramsByProbe } from '../../src/agent/measure.ts';
-import { loadAddon } from '../../src/capture/addon.ts';
-import { readDropReasons } from '../../src/capture/drop_reasons.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { type CaptureOptions, openKernelCapture } from '../../src/capture/kernel_capture.ts';
+import type { Measurement } from '../../src/capture/measure.ts';
+import { histogramsByProbe } from '../../src/capture/measure.ts';
 import type { DeviceKey } from '../../src/capture/reading.ts';
 import type { DropRecord } from '../../src/capture/records.ts';
+import { readDropReasons } from '../../src/host/drop_reasons.ts';
 import type { Lab } from './lab.ts';
 import { captureAll, USUAL_PROBES } from './options.ts';
 import { watch } from './unseen.ts';

@@ -2,12 +2,12 @@
 // observation (`--exact`) and as histograms. And against a clock that is not ours.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Measurement } from '../../src/agent/measure.ts';
-import { exactQuantile } from '../../src/agent/record.ts';
+import type { Measurement } from '../../src/capture/measure.ts';
 import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
-import { BUCKETS, bucketOf } from '../../src/stages/bounds.ts';
-import { count, quantile } from '../../src/stages/histogram.ts';
+import { exactQuantile } from '../../src/commands/record/record.ts';
+import { BUCKETS, bucketOf } from '../../src/histogram/bounds.ts';
+import { count, quantile } from '../../src/histogram/histogram.ts';
 import { printBooks } from './books.ts';
 import { Lab, RECEIVER, withSysctl } from './lab.ts';
 import { captureAll } from './options.ts';

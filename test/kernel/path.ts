@@ -1,14 +1,14 @@
 // What tests of the probes beside the mission's three share: reading their histograms, the kernel's own
 // counts of the same events, and how much longer a probe says that things take. Judges nothing.
 
-import { type Measurement, measure } from '../../src/agent/measure.ts';
+import { type Measurement, measure } from '../../src/capture/measure.ts';
 import type { Latency } from '../../src/capture/reading.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
+import { count, emptyHistogram, merge } from '../../src/histogram/histogram.ts';
 import { readInterrupts } from '../../src/host/interrupts.ts';
 import { readSoftirqs } from '../../src/host/softirqs.ts';
 import { readSoftnet } from '../../src/host/softnet.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { count, emptyHistogram, merge } from '../../src/stages/histogram.ts';
 import { captureAll } from './options.ts';
 
 export const ALL_PROBES: readonly string[] = PROBES.map(({ id }) => id);

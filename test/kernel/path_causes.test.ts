@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Measurement, measure } from '../../src/agent/measure.ts';
+import { type Measurement, measure } from '../../src/capture/measure.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
 import { emptyTable } from './drops.ts';
 import { Lab, RECEIVER, withSysctl } from './lab.ts';

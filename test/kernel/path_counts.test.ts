@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { measure } from '../../src/agent/measure.ts';
+import { measure } from '../../src/capture/measure.ts';
 import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { observedOf } from './books.ts';
 import { Lab, RECEIVER, withSysctl } from './lab.ts';

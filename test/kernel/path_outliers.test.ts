@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { readInterrupts } from '../../src/host/interrupts.ts';
 import { type NamedOutlier, Outliers } from '../../src/readings/outliers.ts';

@@ -3,10 +3,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { type KernelCapture, openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import type { Reading } from '../../src/capture/reading.ts';
-import { boundSeconds } from '../../src/stages/bounds.ts';
+import { boundSeconds } from '../../src/histogram/bounds.ts';
 import { type Books, booksOfReading } from './books.ts';
 import { Lab, RECEIVER } from './lab.ts';
 import { captureAll } from './options.ts';

@@ -1,8 +1,8 @@
 // TCP data of which a socket is told late, or before it exists: neither may become a sample that it is not.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Measurement, measure } from '../../src/agent/measure.ts';
 import { forceRung, HOOKS } from '../../src/capture/hooks.ts';
+import { type Measurement, measure } from '../../src/capture/measure.ts';
 import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { booksOf, printBooks } from './books.ts';

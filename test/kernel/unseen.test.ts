@@ -1,7 +1,7 @@
 // What no BPF program is told of accounts for all that rxscope did not see, and for nothing else.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { measure } from '../../src/agent/measure.ts';
+import { measure } from '../../src/capture/measure.ts';
 import { observedOf, printBooks } from './books.ts';
 import { Lab, RECEIVER } from './lab.ts';
 import { captureAll } from './options.ts';

@@ -8,9 +8,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type Measurement, measure } from '../../src/agent/measure.ts';
-import { type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type BpfObject, loadAddon } from '../../src/addon/addon.ts';
 import type { CaptureOptions } from '../../src/capture/kernel_capture.ts';
+import { type Measurement, measure } from '../../src/capture/measure.ts';
 import { buildFixture } from '../native/fixture.ts';
 
 /** Events that test/native/fixtures/witness.bpf.c has a program for, by ftrace's name of each. */

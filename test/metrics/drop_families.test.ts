@@ -1,8 +1,8 @@
 // The families about drops: labels, sums, zeros from the start, and a total that counts nothing twice.
 
 import { expect, test } from 'vitest';
-import { dropReasons } from '../../src/capture/drop_reasons.ts';
 import { type DeviceKey, OTHER_REASON } from '../../src/capture/reading.ts';
+import { dropReasons } from '../../src/host/drop_reasons.ts';
 import { type DropInput, dropFamilies } from '../../src/metrics/drop_families.ts';
 import type { Labels } from '../../src/metrics/model.ts';
 

@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { PROTOCOLS, VECTORS } from '../../src/capture/slots.ts';
+import { CLASSIC_BOUNDS } from '../../src/histogram/histogram.ts';
 import { cpuLabelFits, packetFamilies } from '../../src/metrics/families.ts';
 import type { Labels } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { CLASSIC_BOUNDS } from '../../src/stages/histogram.ts';
 import { context, familyOf, histogram, histograms, packet, reading, scalars } from './readings.ts';
 
 const DEVICES = ['lo', 'eth0', '(other netns)'];

@@ -1,13 +1,10 @@
 // The host's families from a reading made up for it: labels, zeros, and what CPUs without a label add up to.
 
 import { describe, expect, test } from 'vitest';
+import type { DeviceFacts, HostReading } from '../../src/host/host_reading.ts';
 import type { Link, LinkStats } from '../../src/host/links.ts';
 import { LINK_STATISTICS } from '../../src/host/links.ts';
-import {
-  type DeviceFacts,
-  type HostReading,
-  hostFamilies,
-} from '../../src/metrics/host_families.ts';
+import { hostFamilies } from '../../src/metrics/host_families.ts';
 import type { Family, Labels } from '../../src/metrics/model.ts';
 import { ShownCpus } from '../../src/metrics/shown_cpus.ts';
 

@@ -2,9 +2,9 @@
 // exported is the same as if everything had been made.
 
 import { describe, expect, test } from 'vitest';
-import { dropReasons } from '../../src/capture/drop_reasons.ts';
 import type { DeviceKey, Reading } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
+import { dropReasons } from '../../src/host/drop_reasons.ts';
 import { dropFamilies } from '../../src/metrics/drop_families.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
 import type { Family } from '../../src/metrics/model.ts';

@@ -1,9 +1,9 @@
 // Protobuf: what the text formats cannot say, read by an independent decoder.
 
 import { expect, test } from 'vitest';
+import { emptyHistogram } from '../../src/histogram/histogram.ts';
 import type { NativeBuckets } from '../../src/metrics/model.ts';
 import { encodeProtobuf } from '../../src/metrics/protobuf.ts';
-import { emptyHistogram } from '../../src/stages/histogram.ts';
 import { decodeProtobuf, nativeCounts, type ProtoHistogram } from './decode.ts';
 import { EXEMPLAR, histogramWith, sampleOf, TYPICAL } from './snapshots.ts';
 

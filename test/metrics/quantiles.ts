@@ -2,14 +2,14 @@
 // native ones in each version. Pure.
 
 import { expect } from 'vitest';
-import { BUCKETS, boundSeconds } from '../../src/stages/bounds.ts';
+import { BUCKETS, boundSeconds } from '../../src/histogram/bounds.ts';
 import {
   CLASSIC_BOUNDS,
   count,
   type Histogram,
   quantile,
   toClassic,
-} from '../../src/stages/histogram.ts';
+} from '../../src/histogram/histogram.ts';
 
 /** Linear in one bucket a power of two, from 0 up. */
 export function classicQuantile(histogram: Histogram, q: number): number {

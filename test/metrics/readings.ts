@@ -2,10 +2,10 @@
 // its way in the families that come of them.
 
 import type { DeviceKey, Latency, Reading } from '../../src/capture/reading.ts';
+import { emptyHistogram, type Histogram } from '../../src/histogram/histogram.ts';
 import type { FamilyContext } from '../../src/metrics/families.ts';
 import type { Family, HistogramSample, Labels } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { emptyHistogram, type Histogram } from '../../src/stages/histogram.ts';
 
 const NAMES: ReadonlyMap<DeviceKey, string> = new Map<DeviceKey, string>([
   [1, 'lo'],

@@ -2,10 +2,10 @@
 
 import { describe, expect, test } from 'vitest';
 import type { ScriptReading } from '../../src/capture/bpftrace/script_reading.ts';
+import { COARSE_BOUNDS, coarseBucket, emptyCoarse } from '../../src/histogram/coarse_histogram.ts';
 import { type FamilyContext, packetFamilies } from '../../src/metrics/families.ts';
 import type { Family, HistogramSample } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { COARSE_BOUNDS, coarseBucket, emptyCoarse } from '../../src/stages/coarse_histogram.ts';
 import { reading } from './readings.ts';
 
 const NOTHING: ScriptReading = {

@@ -2,11 +2,11 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { emptyHistogram, toClassic, toNative } from '../../src/histogram/histogram.ts';
 import type { Family, HistogramSample, Labels } from '../../src/metrics/model.ts';
 import { seriesOf } from '../../src/metrics/samples.ts';
 import { SeriesCap } from '../../src/metrics/series_cap.ts';
 import { SHARES } from '../../src/metrics/series_shares.ts';
-import { emptyHistogram, toClassic, toNative } from '../../src/stages/histogram.ts';
 
 const PACKETS = 'rxscope_interface_receive_packets_total';
 const LATENCY = 'rxscope_receive_to_socket_seconds';

@@ -1,6 +1,14 @@
 // Snapshots for the encoder tests: one that looks like a real scrape, and arbitrary ones.
 
 import fc from 'fast-check';
+import { BUCKETS } from '../../src/histogram/bounds.ts';
+import {
+  count,
+  emptyHistogram,
+  type Histogram,
+  toClassic,
+  toNative,
+} from '../../src/histogram/histogram.ts';
 import type {
   Exemplar,
   Family,
@@ -9,14 +17,6 @@ import type {
   Labels,
   Snapshot,
 } from '../../src/metrics/model.ts';
-import { BUCKETS } from '../../src/stages/bounds.ts';
-import {
-  count,
-  emptyHistogram,
-  type Histogram,
-  toClassic,
-  toNative,
-} from '../../src/stages/histogram.ts';
 
 export function sampleOf(
   h: Histogram,

@@ -4,8 +4,6 @@
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Collectors } from '../../src/agent/collectors.ts';
-import { HostCounters, type HostSources } from '../../src/agent/host_counters.ts';
-import { dropReasons } from '../../src/capture/drop_reasons.ts';
 import {
   type DeviceKey,
   type Latency,
@@ -14,6 +12,9 @@ import {
   type Reading,
 } from '../../src/capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../../src/capture/slots.ts';
+import { emptyHistogram } from '../../src/histogram/histogram.ts';
+import { dropReasons } from '../../src/host/drop_reasons.ts';
+import { HostCounters, type HostSources } from '../../src/host/host_counters.ts';
 import { LINK_STATISTICS, type Link, type LinkStats } from '../../src/host/links.ts';
 import { dropFamilies } from '../../src/metrics/drop_families.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
@@ -25,7 +26,6 @@ import { SeriesCap } from '../../src/metrics/series_cap.ts';
 import { ShownCpus } from '../../src/metrics/shown_cpus.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import type { Probe } from '../../src/probes/probe.ts';
-import { emptyHistogram } from '../../src/stages/histogram.ts';
 import { type ManyCpus, type ManyCpusOptions, writeManyCpus } from '../host/many_cpus.ts';
 import { modelledDriver } from '../host/modelled_driver.ts';
 

@@ -4,7 +4,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { CAPABILITIES, capabilitiesIn } from '../../src/capture/capabilities.ts';
 import { failureOf } from './fixture.ts';
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type BpfObject, loadAddon } from '../../src/addon/addon.ts';
 import { buildFixture, failureOf, loadCalls, u32, u64 } from './fixture.ts';
 
 const addon = loadAddon();

@@ -5,7 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFileSync } from 'node:child_process';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type { BpfObject, EventOptions, EventReader, OnBatch } from '../../src/capture/addon.ts';
+import type { BpfObject, EventOptions, EventReader, OnBatch } from '../../src/addon/addon.ts';
 import { configure, countedCalls, failureOf, loadCalls, makeCalls } from './fixture.ts';
 
 const FRAME_BYTES = 8;

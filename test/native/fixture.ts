@@ -7,7 +7,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect } from 'vitest';
-import { type BpfError, type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type BpfError, type BpfObject, loadAddon } from '../../src/addon/addon.ts';
 
 /** getuid on x86-64: Node makes this call when, and only when, `process.getuid()` is called. */
 export const GETUID = 102;

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { type Addon, type KernelEnum, loadAddon } from '../../src/capture/addon.ts';
+import { type Addon, type KernelEnum, loadAddon } from '../../src/addon/addon.ts';
 import { failureOf } from './fixture.ts';
 
 test.each([
@@ -80,7 +80,7 @@ test('where the kernel has no BTF, the failure says so', () => {
 
 /** What the addon tells in a mount namespace where `folder` is /sys/kernel/btf, or how it fails. */
 function withBtfFolder(folder: string): unknown {
-  const addon = JSON.stringify(new URL('../../dist/capture/addon.js', import.meta.url).href);
+  const addon = JSON.stringify(new URL('../../dist/addon/addon.js', import.meta.url).href);
   const script = `
     import { loadAddon } from ${addon};
     let told;

@@ -2,7 +2,7 @@
 // what the program counted is what is read. Needs root, as every test in this folder.
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { type BpfObject, loadAddon } from '../../src/capture/addon.ts';
+import { type BpfObject, loadAddon } from '../../src/addon/addon.ts';
 import {
   buildFixture,
   configure,

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadAddon } from '../../src/capture/addon.ts';
+import { loadAddon } from '../../src/addon/addon.ts';
 import { linkRequest, parseLinks } from '../../src/host/links.ts';
 import { comparable, fromIp, type IpLink } from '../host/ip_links.ts';
 import { failureOf } from './fixture.ts';

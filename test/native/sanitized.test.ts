@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 // @ts-expect-error: set-up is JavaScript, for it runs before TypeScript is there
-import { SANITIZER_LINK } from '../../src/setup/compile.mjs';
+import { SANITIZER_LINK } from '../../tools/setup/compile.mjs';
 import { type FileReport, runAgain } from '../again.ts';
 import { projectFiles, ROOT } from '../repo/project_files.ts';
 
-/** Where src/setup/compile.mjs builds it, below build/, as node-gyp-build looks for it. */
+/** Where tools/setup/compile.mjs builds it, below build/, as node-gyp-build looks for it. */
 const SANITIZED = join(ROOT, 'build/sanitized');
 const FILES = projectFiles().filter((file) =>
   /^test\/native\/(?!sanitized)[^/]+\.test\.ts$/.test(file),
@@ -50,7 +50,7 @@ describe('every test of the addon passes with the addon that watches itself', ()
   let reports: ReadonlyMap<string, FileReport>;
   beforeAll(async () => {
     // `npm test` has built it; this is for whoever runs this file alone.
-    execFileSync(process.execPath, ['src/setup/build.mjs', '--tests'], { cwd: ROOT });
+    execFileSync(process.execPath, ['tools/setup/build.mjs', '--tests'], { cwd: ROOT });
     reports = await runAgain(FILES, [], environment('addon'));
   }, 2 * RUN_MS_MAX);
 

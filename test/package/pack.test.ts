@@ -12,7 +12,7 @@ import { EmptyRoot } from './empty_root.ts';
 
 const PACKAGE = '/app/node_modules/rxscope';
 const PREBUILDS = `${PACKAGE}/prebuilds/${process.platform}-${process.arch}`;
-const MAIN = `${PACKAGE}/dist/cli/main.js`;
+const MAIN = `${PACKAGE}/dist/commands/main.js`;
 
 let folder: string;
 let root: EmptyRoot;
@@ -63,7 +63,7 @@ test('the tarball holds what runs, and neither tests nor what was built from', (
     'bpf/LICENSE',
     'docs/metrics.md',
     'dist/bpf/rxscope.bpf.o',
-    'dist/cli/main.js',
+    'dist/commands/main.js',
     'grafana/dashboards/rxscope-overview.json',
     `prebuilds/${process.platform}-${process.arch}/rxscope.glibc.node`,
   ]) {

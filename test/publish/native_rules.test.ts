@@ -10,12 +10,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceKey, Latency } from '../../src/capture/reading.ts';
+import { bucketOf } from '../../src/histogram/bounds.ts';
+import { emptyHistogram, type Histogram, merge } from '../../src/histogram/histogram.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
 import { encoderFor } from '../../src/metrics/negotiate.ts';
 import { rulesYaml } from '../../src/publish/rules/files.ts';
 import { type Histograms, STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
-import { bucketOf } from '../../src/stages/bounds.ts';
-import { emptyHistogram, type Histogram, merge } from '../../src/stages/histogram.ts';
 import { scratch } from '../e2e/scratch.ts';
 import {
   type Feature,

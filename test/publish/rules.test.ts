@@ -25,7 +25,7 @@ const { folder } = scratch();
 
 describe('grafana/alerts', () => {
   test.each([...ruleFiles(STANDARD_OPTIONS).keys()])('%s equals its source', (name) => {
-    const advice = 'run `npx tsx src/cli/main.ts rules --out grafana/alerts`';
+    const advice = 'run `npx tsx src/commands/main.ts rules --out grafana/alerts`';
     expect(alertsFile(name) === ruleFiles(STANDARD_OPTIONS).get(name), advice).toBe(true);
   });
 

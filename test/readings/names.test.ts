@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Latency } from '../../src/capture/reading.ts';
 import type { DropRecord, Outlier } from '../../src/capture/records.ts';
+import { emptyHistogram } from '../../src/histogram/histogram.ts';
 import { listDevices } from '../../src/host/devices.ts';
 import { type IrqOwner, networkInterrupts } from '../../src/host/interrupts.ts';
 import { PROBES } from '../../src/probes/index.ts';
@@ -14,7 +15,6 @@ import {
   placeOfOutlier,
   REMOVED,
 } from '../../src/readings/names.ts';
-import { emptyHistogram } from '../../src/stages/histogram.ts';
 import { machine } from '../host/machines.ts';
 
 test('the guest has labels for all devices that are up, and interrupts for its cards', () => {

@@ -4,58 +4,83 @@ import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 import { projectFiles, textOf } from './project_files.ts';
 
-/** What the files of a folder may import besides their own folder. */
+/** Commands of more than one file. None knows another. */
+const COMMANDS = ['commands/probes', 'commands/record', 'commands/trace'];
+
+/** The folders of src/ from the bottom up: what a folder's files may import besides each other. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  stages: [],
+  addon: [],
+  histogram: [],
   probes: [],
-  host: [],
-  capture: ['stages', 'probes'],
-  readings: ['stages', 'probes', 'capture', 'host'],
-  metrics: ['stages', 'probes', 'capture', 'host', 'readings'],
+  host: ['addon'],
+  capture: ['addon', 'histogram', 'probes'],
+  readings: ['histogram', 'probes', 'host', 'capture'],
+  metrics: ['histogram', 'probes', 'host', 'capture', 'readings'],
   serve: ['readings', 'metrics'],
   config: ['probes'],
-  publish: ['stages', 'probes', 'readings', 'metrics', 'config'],
-  agent: ['stages', 'probes', 'host', 'readings', 'metrics', 'capture', 'serve', 'config'],
-  cli: [
-    'stages',
+  terminal: ['host'],
+  agent: [
+    'addon',
     'probes',
     'host',
+    'capture',
     'readings',
     'metrics',
-    'capture',
     'serve',
     'config',
-    'agent',
-    'publish',
+    'terminal',
   ],
-  // Runs before anything is installed or compiled.
-  setup: [],
+  publish: ['histogram', 'probes', 'readings', 'metrics', 'config'],
+  commands: ['addon', 'probes', 'capture', 'config', 'terminal', 'agent', 'publish', ...COMMANDS],
+  'commands/probes': [
+    'addon',
+    'probes',
+    'host',
+    'capture',
+    'config',
+    'terminal',
+    'agent',
+    'commands',
+  ],
+  'commands/record': [
+    'addon',
+    'histogram',
+    'probes',
+    'host',
+    'capture',
+    'readings',
+    'config',
+    'terminal',
+    'agent',
+    'commands',
+  ],
+  'commands/trace': ['host', 'capture', 'config', 'terminal', 'agent', 'commands'],
 };
 
 test('every folder of src has its place in the order of layers', () => {
-  const folders = new Set(sources().map(folderOf));
+  const folders = new Set(inProduct().map(folderOf));
   const unknown = [...folders].filter((folder) => MAY_IMPORT[folder] === undefined);
   expect(unknown, 'add the folder to MAY_IMPORT in test/repo/layers.test.ts').toEqual([]);
 });
 
 test('no file imports against the order of layers', () => {
-  const wrong = sources().flatMap((file) =>
+  const wrong = inProduct().flatMap((file) =>
     importsOf(file)
-      .filter((target) => target.startsWith('src/'))
+      .filter((target) => target.startsWith('src/') || target.startsWith('tools/'))
       .filter((target) => !isAllowed(folderOf(file), folderOf(target)))
       .map((target) => `${file} imports ${target}`),
   );
   expect(wrong, 'move what is shared to a lower layer; see MAY_IMPORT for the order').toEqual([]);
 });
 
-test('nothing below src imports from the tests', () => {
+test('nothing but a test imports from the tests', () => {
   const wrong = sources().filter((file) => importsOf(file).some((to) => to.startsWith('test/')));
   expect(wrong, 'move what the product needs from test/ to src/').toEqual([]);
 });
 
 test('the set-up imports only Node and itself, since it runs before npm ci', () => {
   const wrong = sources()
-    .filter((file) => folderOf(file) === 'setup')
+    .filter((file) => file.startsWith('tools/setup/'))
     .flatMap((file) =>
       specifiersOf(file)
         .filter((one) => !/^(node:|\.\/)/.test(one))
@@ -68,12 +93,17 @@ function isAllowed(from: string, to: string): boolean {
   return from === to || (MAY_IMPORT[from] ?? []).includes(to);
 }
 
+function inProduct(): string[] {
+  return sources().filter((file) => file.startsWith('src/'));
+}
+
 function sources(): string[] {
-  return projectFiles().filter((file) => /^src\/.*\.(ts|mjs)$/.test(file));
+  return projectFiles().filter((file) => /^(src|tools)\/.*\.(ts|mjs)$/.test(file));
 }
 
 function folderOf(file: string): string {
-  return file.split('/')[1] ?? '';
+  const folder = file.split('/')[1] ?? '';
+  return COMMANDS.find((one) => file.startsWith(`src/${one}/`)) ?? folder;
 }
 
 /** The relative imports of a file, as paths from the top folder. */

@@ -21,7 +21,7 @@ export function textOf(file: string): string {
 export function sourceFiles(): string[] {
   return projectFiles().filter(
     (file) =>
-      /^(src|test|bpf|native)\//.test(file) &&
+      /^(src|tools|test|bpf|native)\//.test(file) &&
       /\.(ts|mjs|c|h|cc|cpp|hpp|bt)$/.test(file) &&
       !/\.gen\.[a-z]+$/.test(file),
   );

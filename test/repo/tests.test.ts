@@ -20,7 +20,8 @@ test('every test file is one that the runner picks up', () => {
 });
 
 test('each tool that `npm test` installs is called by a test or a benchmark', () => {
-  const list = textOf('src/setup/packages.mjs').split('TEST_PACKAGES = ')[1]?.split('];')[0] ?? '';
+  const list =
+    textOf('tools/setup/packages.mjs').split('TEST_PACKAGES = ')[1]?.split('];')[0] ?? '';
   const packages = [...list.matchAll(/name: '([^']+)'[^[]*commands: \[([^\]]+)\]/g)];
   expect(packages.length).toBeGreaterThan(0);
   const tests = projectFiles()
@@ -33,7 +34,7 @@ test('each tool that `npm test` installs is called by a test or a benchmark', ()
       return !names.some((name) => new RegExp(`['"\`/ ]${name}['"\` :]`).test(tests));
     })
     .map(([, name]) => name);
-  expect(idle, 'remove it from TEST_PACKAGES in src/setup/packages.mjs').toEqual([]);
+  expect(idle, 'remove it from TEST_PACKAGES in tools/setup/packages.mjs').toEqual([]);
 });
 
 function testFiles(): string[] {

@@ -3,9 +3,9 @@
 // A thousand take most of two CPUs at this pace: `npm run bench scale` has them.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SCHEMA } from '../../src/histogram/bounds.ts';
 import { rulesYaml } from '../../src/publish/rules/files.ts';
 import { STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
-import { SCHEMA } from '../../src/stages/bounds.ts';
 import { processCpuMs, residentMb } from '../bench/machine.ts';
 import { startAgent } from '../e2e/agent_process.ts';
 import { DASHBOARD_FILES, EXAMPLES, interpolated, queriesOf } from '../publish/dashboards.ts';

@@ -1,15 +1,15 @@
 // One of many hosts: a template's exposition with a load, latencies and, on some, a fault of its own. Pure and
 // the same for the same number: the server that is scraped and the test that knows better compute it alike.
 
-import type { Family, HistogramSample, ScalarSample } from '../../src/metrics/model.ts';
-import { bucketOf } from '../../src/stages/bounds.ts';
+import { bucketOf } from '../../src/histogram/bounds.ts';
 import {
   count,
   emptyHistogram,
   type Histogram,
   toClassic,
   toNative,
-} from '../../src/stages/histogram.ts';
+} from '../../src/histogram/histogram.ts';
+import type { Family, HistogramSample, ScalarSample } from '../../src/metrics/model.ts';
 import { type LatencyTemplate, probeOf, type ScalarTemplate, type Template } from './template.ts';
 
 /**

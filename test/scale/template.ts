@@ -1,7 +1,7 @@
 // What one agent exports, taken from two scrapes of a real one under traffic: families, label sets, what each
 // counter rose by, and how its latencies were spread. Pure; simulated hosts are made of it.
 
-import { BUCKETS, boundSeconds, FIRST_INDEX } from '../../src/stages/bounds.ts';
+import { BUCKETS, boundSeconds, FIRST_INDEX } from '../../src/histogram/bounds.ts';
 import { decodeProtobuf, nativeCounts, type ProtoHistogram } from '../metrics/decode.ts';
 
 export interface Template {
@@ -111,7 +111,7 @@ function keyOf(name: string, labels: Labels): string {
   return JSON.stringify([name, labels]);
 }
 
-/** By bucket of src/stages/bounds.ts. */
+/** By bucket of src/histogram/bounds.ts. */
 function countsOf(histogram: ProtoHistogram | undefined): number[] {
   const counts = new Array<number>(BUCKETS).fill(0);
   if (histogram === undefined) return counts;

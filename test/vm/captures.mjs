@@ -2,7 +2,7 @@
 // seconds in a guest: one as the agent has it, that streams each observation, and one for each rung.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
 import { since } from './since.mjs';
 

@@ -1,7 +1,7 @@
 // Which packet each delivery belongs to, by what does not measure it: the numbers that the sockets read, and
 // the kernel's own trace of the same packets. Pure; shares nothing with the BPF programs.
 
-import type { Measurement } from '../../src/agent/measure.ts';
+import type { Measurement } from '../../src/capture/measure.ts';
 import { type Case, SECOND_FIRST } from './delivery_cases.ts';
 
 /** What deliveries_guest.mjs tells of one case. */

@@ -12,7 +12,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
 import { report } from './report.mjs';
 import { since } from './since.mjs';

@@ -9,10 +9,10 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { loadAddon } from '../../dist/capture/addon.js';
-import { readDropReasons } from '../../dist/capture/drop_reasons.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
-import { Symbols } from '../../dist/capture/symbols.js';
+import { readDropReasons } from '../../dist/host/drop_reasons.js';
+import { Symbols } from '../../dist/host/symbols.js';
 import { counter, RECEIVER, SENDER_NAMESPACE, throughVeth, withVeth } from './lab.mjs';
 import { report } from './report.mjs';
 

@@ -7,7 +7,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
 import {
   counter,

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { histogramsByProbe, type Measurement } from '../../src/agent/measure.ts';
+import { histogramsByProbe, type Measurement } from '../../src/capture/measure.ts';
 
 export interface GuestTask {
   /** Debian kernel image by version and flavour, such as `6.12-cloud` or `sid:7.2-cloud`. */
@@ -49,7 +49,7 @@ export async function runInGuest(task: GuestTask): Promise<Readonly<Record<strin
   let run = await boot(task, task.cpus === 'in turn');
   const reason = secondBootReason(run);
   if (reason !== undefined) {
-    // src/setup/tally.mjs looks for such lines: `npm test` ends with them.
+    // tools/setup/tally.mjs looks for such lines: `npm test` ends with them.
     console.log(`second boot of a ${task.series} guest for ${task.script}: ${reason}`);
     run = await boot(task, task.cpus !== 'at once');
   }

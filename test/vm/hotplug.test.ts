@@ -48,7 +48,7 @@ beforeAll(async () => {
   const lines = await runInGuest({
     series: '6.12-cloud',
     script: 'hotplug_guest.mjs',
-    args: [join(ROOT, 'dist/cli/main.js'), traffic, `${DATAGRAMS}`, `${TURNS}`, config],
+    args: [join(ROOT, 'dist/commands/main.js'), traffic, `${DATAGRAMS}`, `${TURNS}`, config],
   });
   for (const agent of ['online', 'offline']) runs.set(agent, runOf(lines, agent));
 }, GUEST_TIMEOUT_MS);

@@ -2,9 +2,9 @@
 // events is the independent witness. Throws where it does not; matrix.test.ts says in which test.
 
 import { expect } from 'vitest';
-import type { Measurement } from '../../src/agent/measure.ts';
+import type { Measurement } from '../../src/capture/measure.ts';
 import { PROBE_INDEX } from '../../src/capture/reading.ts';
-import { count } from '../../src/stages/histogram.ts';
+import { count } from '../../src/histogram/histogram.ts';
 import { observedOf, printBooks } from '../kernel/books.ts';
 import { DATAGRAMS, HOG, HOLD_IRQ_NS, type IrqLine, type KernelRun } from './kernel_run.ts';
 import { checkBalance } from './rung_checks.ts';

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 
 export const RECEIVER = '10.78.0.2';
 export const DEVICE = 'vy';

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { report } from './report.mjs';
 
 const SECURITY = '/sys/kernel/security';
-const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const CLI = fileURLToPath(new URL('../../dist/commands/main.js', import.meta.url));
 
 export function tryOthers() {
   execFileSync('mount', ['-t', 'securityfs', 'securityfs', SECURITY]);

@@ -8,7 +8,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadAddon } from '../../dist/capture/addon.js';
+import { loadAddon } from '../../dist/addon/addon.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
 import { readSoftirqs } from '../../dist/host/softirqs.js';
 import { DEVICE, SENDER_NAMESPACE, SENDING_DEVICE, throughVeth, withVeth } from './lab.mjs';

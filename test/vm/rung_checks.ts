@@ -2,11 +2,11 @@
 // does not; matrix.test.ts says in which test.
 
 import { expect } from 'vitest';
-import type { Measurement } from '../../src/agent/measure.ts';
 import { ATTACHES, type Attach } from '../../src/capture/hooks.ts';
+import type { Measurement } from '../../src/capture/measure.ts';
+import { SCHEMA } from '../../src/histogram/bounds.ts';
+import { count, quantile } from '../../src/histogram/histogram.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { SCHEMA } from '../../src/stages/bounds.ts';
-import { count, quantile } from '../../src/stages/histogram.ts';
 import { booksOf, observedOf, printBooks } from '../kernel/books.ts';
 import { USUAL_PROBES } from '../kernel/options.ts';
 import { type KernelRun, LOOPBACK, type RungLine, rungHooks, STREAM_BYTES } from './kernel_run.ts';

@@ -2,7 +2,11 @@
 // one device, "removed". A script's maps keep a name for good, so what it had when it went is remembered here,
 // and not counted for another device that comes by the same name.
 
-import { type CoarseHistogram, emptyCoarse, mergeCoarse } from '../../stages/coarse_histogram.ts';
+import {
+  type CoarseHistogram,
+  emptyCoarse,
+  mergeCoarse,
+} from '../../histogram/coarse_histogram.ts';
 import type { ScriptDevice, ScriptLatency, ScriptReading } from './script_reading.ts';
 
 export class RemovedDevices {

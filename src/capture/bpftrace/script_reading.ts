@@ -6,7 +6,7 @@ import {
   coarseBucket,
   coarseCount,
   emptyCoarse,
-} from '../../stages/coarse_histogram.ts';
+} from '../../histogram/coarse_histogram.ts';
 import type { Protocol } from '../slots.ts';
 import type { Tally } from './tally.ts';
 

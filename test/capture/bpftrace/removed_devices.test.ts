@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { RemovedDevices } from '../../../src/capture/bpftrace/removed_devices.ts';
 import type { ScriptReading } from '../../../src/capture/bpftrace/script_reading.ts';
-import { coarseCount, emptyCoarse } from '../../../src/stages/coarse_histogram.ts';
+import { coarseCount, emptyCoarse } from '../../../src/histogram/coarse_histogram.ts';
 
 /** What the script has counted since it began: packets, each of which was observed. */
 function counted(packets: Readonly<Record<string, number>>): ScriptReading {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { parseOutput } from '../../../src/capture/bpftrace/output.ts';
 import { readScript, stateMaps } from '../../../src/capture/bpftrace/script_reading.ts';
 import { Tallies } from '../../../src/capture/bpftrace/tally.ts';
-import { COARSE_BOUNDS, coarseCount } from '../../../src/stages/coarse_histogram.ts';
+import { COARSE_BOUNDS, coarseCount } from '../../../src/histogram/coarse_histogram.ts';
 
 function add(tallies: Tallies, text: string): void {
   for (const line of text.split('\n')) {

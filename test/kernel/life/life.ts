@@ -4,11 +4,11 @@
 // Usage: life.ts SEED EVENTS SOCKETS_PROGRAM NAMESPACE OTHER_NAMESPACE
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { loadAddon } from '../../../src/capture/addon.ts';
+import { loadAddon } from '../../../src/addon/addon.ts';
 import { openKernelCapture } from '../../../src/capture/kernel_capture.ts';
 import type { Reading } from '../../../src/capture/reading.ts';
+import { boundSeconds } from '../../../src/histogram/bounds.ts';
 import { listDevices } from '../../../src/host/devices.ts';
-import { boundSeconds } from '../../../src/stages/bounds.ts';
 import { booksOfReading } from '../books.ts';
 import { captureAll } from '../options.ts';
 import { ALL_PROBES } from '../path.ts';

@@ -1,5 +1,5 @@
 // What the child processes of lifetime.test.ts share. Plain JavaScript, because Node runs it as it
-// is. They load the addon as src/capture/addon.ts does, and tell their result as a line of JSON.
+// is. They load the addon as src/addon/addon.ts does, and tell their result as a line of JSON.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
