@@ -28,7 +28,7 @@ export interface GuestTask {
 /** The status of guest.sh when its guest never got as far as the command. */
 const NEVER_STARTED = 125;
 /** Of a guest, which needs 30 to 60 s on an idle machine. Downloading its kernel, once, has its own. */
-const TIME_LIMIT_SECONDS = 240;
+const TIME_LIMIT_SECONDS = 480;
 const DOWNLOAD_LIMIT_SECONDS = 180;
 
 /** For the hook of a test that boots a guest, a second try and a download included. */

@@ -65,14 +65,15 @@ export function checkServedRaises(line: IrqLine): void {
     }
     return true;
   });
+  const says = JSON.stringify({ observed: without, traced: [...witnesses] });
   const most = served.length * MIDST_MAX;
-  expect(without.length, JSON.stringify(without)).toBeLessThanOrEqual(most);
-  expect(witnesses.size, JSON.stringify([...witnesses])).toBeLessThanOrEqual(most);
-  expect([...witnesses].filter((one) => !one.disturbed)).toEqual([]);
+  expect(without.length, says).toBeLessThanOrEqual(most);
+  expect(witnesses.size, says).toBeLessThanOrEqual(most);
+  expect([...witnesses].filter((one) => !one.disturbed).length, says).toBe(0);
   const unexplained = without.filter(
     ({ cpu, timeNs }) => !disturbed.some((one) => one.cpu === cpu && spans(one, timeNs)),
   );
-  expect(unexplained).toEqual([]);
+  expect(unexplained.length, says).toBe(0);
 }
 
 /** The raise, its softirq and what came meanwhile, whose own softirq may be the next. */
@@ -177,9 +178,9 @@ export function checkStarved(line: IrqLine): void {
   expect(waited.length - untilTheEnd.length, 'waited for something else').toBeLessThanOrEqual(
     STALLS_MAX,
   );
-  const longest = Math.max(...waited.map(({ latencyNs }) => latencyNs));
   expect(waited.length).toBeLessThanOrEqual(HOG.bursts + STALLS_MAX);
-  expect(longest).toBeLessThan(2 * HOG.busyMs * 1e6);
+  const longer = waited.filter(({ latencyNs }) => latencyNs > 2 * HOG.busyMs * 1e6);
+  expect(longer.length, JSON.stringify(longer)).toBeLessThanOrEqual(STALLS_MAX);
 }
 
 /** No softirq waits for the real-time task, or for anything as long. */

@@ -24,7 +24,7 @@ export function checkPhase(run: KernelRun, phase: NapiLine['phase']): void {
   if (phase !== 'busy_poll') return;
   // The receiver polls when it has time to; what comes otherwise takes the usual way.
   expect(books).toEqual(none({ busy_poll, inSoftirq: seen - busy_poll }));
-  expect(busy_poll).toBeGreaterThan(received / 5);
+  expect(busy_poll).toBeGreaterThan(received / 20);
 }
 
 function none(but: Readonly<Record<string, number>>) {

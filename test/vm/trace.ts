@@ -10,7 +10,7 @@ export interface Served {
   readonly fromUs: readonly [least: number, most: number];
   /** Entry of the softirq, and its exit. */
   readonly untilUs: readonly [least: number, most: number];
-  /** An interrupt raised before the softirq's exit while this raise waited or ran, or this one did so to another. */
+  /** Another interrupt raised before this one's softirq was over, or this one raised during another softirq. */
   readonly disturbed: boolean;
 }
 
@@ -52,18 +52,20 @@ export function replay(trace: string): Replay {
         raisedElsewhere++;
         continue;
       }
-      const { serving, raised } = state;
+      const { running, serving, raised } = state;
       if (serving !== undefined) serving.disturbed = true;
       if (raised === undefined) {
-        state.raised = { irq, fromUs: [fromUs, us], disturbed: serving !== undefined };
+        state.raised = { irq, fromUs: [fromUs, us], disturbed: running === true };
       } else {
         raised.disturbed = true;
         alreadyRaised++;
       }
     } else if (name === 'softirq_entry') {
+      state.running = true;
       if (state.raised !== undefined) state.serving = { ...state.raised, us };
       delete state.raised;
     } else if (name === 'softirq_exit') {
+      state.running = false;
       if (state.serving !== undefined) {
         const { us: entryUs, ...raise } = state.serving;
         served.push({ ...raise, cpu, untilUs: [entryUs, us] });
@@ -77,6 +79,8 @@ export function replay(trace: string): Replay {
 interface Cpu {
   handler?: { irq: number; us: number };
   raised?: Raise;
+  /** A softirq, whoever raised it. */
+  running?: boolean;
   serving?: Raise & { us: number };
 }
 
