@@ -1,5 +1,6 @@
 // Copies what rxscope's host readers read on this machine into a folder, as {proc,sys} trees with the
-// links of sysfs kept: how the captured fixtures of fixtures/machines were made.
+// links of sysfs kept: how the captured ones of fixtures/machines were made. Needs nothing but Node, so
+// that it can run anywhere; pack_machine.ts makes a text of the folder.
 //
 //   node test/host/capture_machine.mjs FOLDER
 //
