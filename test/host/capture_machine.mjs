@@ -64,10 +64,8 @@ function device(name) {
   }
   for (const way of ['driver', 'subsystem']) {
     if (!copyLink(join(hardware, way))) continue;
-    const end = `${target}${realpathSync(join(hardware, way))}`;
-    // git keeps no empty folder.
-    mkdirSync(end, { recursive: true });
-    writeFileSync(join(end, '.keep'), '');
+    // What the link leads to is there, if empty.
+    mkdirSync(`${target}${realpathSync(join(hardware, way))}`, { recursive: true });
   }
 }
 
