@@ -1,5 +1,7 @@
-// Trees as text: every text among the fixtures, each way to write a file, and texts with a mistake.
+// Trees as text: every text among the fixtures, each way to write a file, texts with a mistake, and the
+// script that writes them.
 
+import { execFileSync } from 'node:child_process';
 import {
   lstatSync,
   mkdirSync,
@@ -16,6 +18,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listDevices } from '../../src/host/devices.ts';
 import { pack, unpack } from './tree_text.ts';
 
 const FIXTURES = fileURLToPath(new URL('fixtures', import.meta.url));
@@ -24,6 +27,7 @@ const TEXTS = ['machines', 'proc'].flatMap((folder) =>
     .filter((file) => file.endsWith('.txt'))
     .map((file) => `${folder}/${file}`),
 );
+const ADVICE = 'run: npx tsx test/host/pack_machine.ts FILE FILE';
 
 let scratch: string;
 let made = 0;
@@ -60,7 +64,7 @@ describe.each(TEXTS)('%s', (file) => {
   test('is what its tree is written as', () => {
     const folder = emptyFolder();
     const about = unpack(text, folder, file);
-    expect(pack(folder, about), 'npx tsx test/host/pack_machine.ts writes it so').toBe(text);
+    expect(pack(folder, about), ADVICE).toBe(text);
   });
 
   test('says at the top whether it is captured or modelled', () => {
@@ -173,4 +177,32 @@ test.each(['a -> b', ' a', 'a\nb'])('a name that cannot stand in a line is refus
   const folder = emptyFolder();
   writeFileSync(join(folder, name), '');
   expect(() => pack(folder, '')).toThrow('not a path that can stand here');
+});
+
+describe('pack_machine.ts', () => {
+  function run(...words: string[]): void {
+    const script = fileURLToPath(new URL('pack_machine.ts', import.meta.url));
+    execFileSync(process.execPath, ['--import', 'tsx', script, ...words]);
+  }
+
+  test('puts a text that was edited by hand in order, and keeps its top', () => {
+    const file = join(emptyFolder(), 'one.txt');
+    writeFileSync(file, '# Modelled.\n\nfile b\n|1\nfile c\n|2\nfile a\n|1\nlink d -> a');
+    run(file, file);
+    const text = '# Modelled.\n\nlink d -> a\n\nfile a\nfile b\n|1\n\nfile c\n|2\n';
+    expect(readFileSync(file, 'utf8')).toBe(text);
+  });
+
+  test('writes a folder, or else this machine, with a top that is to be written', () => {
+    const folder = emptyFolder();
+    writeFileSync(join(folder, 'a'), '1\n');
+    run(join(scratch, 'folder.txt'), folder);
+    expect(readFileSync(join(scratch, 'folder.txt'), 'utf8')).toMatch(
+      /^# To be written: .*\n\nfile a\n\|1\n$/,
+    );
+    run(join(scratch, 'this.txt'));
+    const tree = join(scratch, 'this');
+    unpack(readFileSync(join(scratch, 'this.txt'), 'utf8'), tree);
+    expect(listDevices(join(tree, 'sys')).map(({ name }) => name)).toContain('lo');
+  });
 });
