@@ -1,5 +1,6 @@
 // Copies what rxscope's host readers read on this machine into a folder, as {proc,sys} trees with the
-// links of sysfs kept: how the captured fixtures of fixtures/machines were made.
+// links of sysfs kept: how the captured ones of fixtures/machines were made. Needs nothing but Node, so
+// that it can run anywhere; pack_machine.ts makes a text of the folder.
 //
 //   node test/host/capture_machine.mjs FOLDER
 //
@@ -63,10 +64,8 @@ function device(name) {
   }
   for (const way of ['driver', 'subsystem']) {
     if (!copyLink(join(hardware, way))) continue;
-    const end = `${target}${realpathSync(join(hardware, way))}`;
-    // git keeps no empty folder.
-    mkdirSync(end, { recursive: true });
-    writeFileSync(join(end, '.keep'), '');
+    // What the link leads to is there, if empty.
+    mkdirSync(`${target}${realpathSync(join(hardware, way))}`, { recursive: true });
   }
 }
 

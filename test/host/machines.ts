@@ -1,9 +1,11 @@
 // The roots of the machines in fixtures/machines, and of trees that a test writes for itself.
+// Each tree is unpacked at most once a test file, into a temporary folder that goes with it.
 
 import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -12,20 +14,43 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import type { Roots } from '../../src/host/roots.ts';
+import { unpack } from './tree_text.ts';
 
-const MACHINES = fileURLToPath(new URL('fixtures/machines', import.meta.url));
+const FIXTURES = fileURLToPath(new URL('fixtures', import.meta.url));
+
+const unpacked = new Map<string, Roots>();
+let scratch: string | undefined;
+
+afterAll(() => {
+  if (scratch !== undefined) rmSync(scratch, { recursive: true });
+  scratch = undefined;
+  unpacked.clear();
+});
 
 export function machineNames(): string[] {
-  return readdirSync(MACHINES, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name);
+  return readdirSync(join(FIXTURES, 'machines')).flatMap((file) =>
+    file.endsWith('.txt') ? [file.slice(0, -'.txt'.length)] : [],
+  );
 }
 
 /** Throws for a machine that is not there. */
 export function machine(name: string): Roots {
-  readdirSync(join(MACHINES, name));
-  return { proc: join(MACHINES, name, 'proc'), sys: join(MACHINES, name, 'sys') };
+  return unpackedRoots(`machines/${name}.txt`);
+}
+
+/** Of the tree whose text this file of the fixtures is. For reading: other tests have the same one. */
+export function unpackedRoots(file: string): Roots {
+  const known = unpacked.get(file);
+  if (known !== undefined) return known;
+  const text = readFileSync(join(FIXTURES, file), 'utf8');
+  scratch ??= mkdtempSync(join(tmpdir(), 'rxscope-machines-'));
+  const folder = join(scratch, file);
+  unpack(text, folder, file);
+  const roots = { proc: join(folder, 'proc'), sys: join(folder, 'sys') };
+  unpacked.set(file, roots);
+  return roots;
 }
 
 export interface Tree {

@@ -3,7 +3,7 @@
 // ways of naming them. Generated and not committed, since it is megabytes.
 //
 // Modelled, not captured: the forms are those of fs/proc, kernel/irq/proc.c and net/core/net-procfs.c
-// of Linux 6.12 and of the listings named in fixtures/machines/README.md. The counts are invented:
+// of Linux 6.12 and of the listings that fixtures/machines names. The counts are invented:
 // the same options write the same bytes.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -3,8 +3,8 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Roots } from '../../src/host/roots.ts';
+import { unpackedRoots } from './machines.ts';
 
 /**
  * Kernels whose trees are under fixtures/proc. capture.sh there says how they came about; all have had
@@ -13,7 +13,7 @@ import type { Roots } from '../../src/host/roots.ts';
 export const CAPTURED = ['5.10', '6.1', '6.12', '7.2'] as const;
 
 export function capturedTree(kernel: (typeof CAPTURED)[number]): Roots {
-  return rootsIn(fileURLToPath(new URL(`fixtures/proc/${kernel}`, import.meta.url)));
+  return unpackedRoots(`proc/${kernel}.txt`);
 }
 
 /** Runs `use` on a tree of these files (path below `proc` or `sys` → text) and removes it. */
@@ -27,12 +27,8 @@ export function withTree<Result>(
       mkdirSync(dirname(join(root, path)), { recursive: true });
       writeFileSync(join(root, path), text);
     }
-    return use(rootsIn(root));
+    return use({ proc: join(root, 'proc'), sys: join(root, 'sys') });
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
-}
-
-function rootsIn(root: string): Roots {
-  return { proc: join(root, 'proc'), sys: join(root, 'sys') };
 }

@@ -32,7 +32,7 @@ function filesBelow(folder: string, ignored: RegExp): string[] {
     const path = `${folder}${entry.name}`;
     // A slash at the end makes a folder match only what .gitignore says of folders.
     const name = entry.isDirectory() ? `${entry.name}/` : entry.name;
-    // Links stand for files that are listed themselves; those of captured sysfs go round in circles.
+    // Links stand for files that are listed themselves, or for what is not the project's.
     if (ignored.test(name) || entry.isSymbolicLink()) return [];
     return entry.isDirectory() ? filesBelow(`${path}/`, ignored) : [path];
   });
