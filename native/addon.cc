@@ -1,4 +1,4 @@
-// The module's entry: what src/capture/addon.ts declares as Addon. Each environment (the main
+// The module's entry: what src/addon/addon.ts declares as Addon. Each environment (the main
 // thread, a worker) gets its own; nothing is shared between them but libbpf's print callback.
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>

@@ -25,7 +25,7 @@ class BpfObjectWrap : public Napi::ObjectWrap<BpfObjectWrap> {
 
  private:
   using Method = Napi::Value (BpfObjectWrap::*)(const Napi::CallbackInfo&);
-  // Lets a Failure arrive in JavaScript as the error that src/capture/addon.ts declares.
+  // Lets a Failure arrive in JavaScript as the error that src/addon/addon.ts declares.
   template <Method method>
   Napi::Value Guarded(const Napi::CallbackInfo& info) {
     try {

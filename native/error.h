@@ -1,5 +1,5 @@
 // What went wrong, with everything a user needs to act on it; crosses into JavaScript as BpfError
-// of src/capture/addon.ts. Never guesses: program, map and log are set only where they are known.
+// of src/addon/addon.ts. Never guesses: program, map and log are set only where they are known.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 

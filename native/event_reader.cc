@@ -25,7 +25,7 @@
 namespace rxscope {
 namespace {
 
-// What precedes each record in a batch; see OnBatch in src/capture/addon.ts.
+// What precedes each record in a batch; see OnBatch in src/addon/addon.ts.
 struct Frame {
   uint32_t cpu;
   uint32_t size;

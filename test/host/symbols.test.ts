@@ -165,8 +165,8 @@ describe("this machine's kernel", () => {
   test('names are still read after all capabilities are dropped', () => {
     const [address, name] = kernelFunction();
     const script = `
-      import { loadAddon } from ${built('addon')};
-      import { Symbols } from ${built('symbols')};
+      import { loadAddon } from ${built('addon/addon')};
+      import { Symbols } from ${built('host/symbols')};
       const early = new Symbols();
       loadAddon().dropCapabilities(new Uint8Array());
       const late = new Symbols();
@@ -179,7 +179,7 @@ describe("this machine's kernel", () => {
   test('an unprivileged user who may not see addresses gets no names and no failure', () => {
     const [address, name] = kernelFunction();
     const script = `
-      import { Symbols } from ${built('symbols')};
+      import { Symbols } from ${built('host/symbols')};
       const symbols = new Symbols();
       console.log(symbols.nameOf(${address}n));`;
     const user = ['--reuid=65534', '--regid=65534', '--clear-groups', '--bounding-set=-all'];
@@ -204,7 +204,7 @@ function hiddenFromUsers(): boolean {
 }
 
 function built(module: string): string {
-  return JSON.stringify(new URL(`../../dist/capture/${module}.js`, import.meta.url).href);
+  return JSON.stringify(new URL(`../../dist/${module}.js`, import.meta.url).href);
 }
 
 function nodeOf(script: string): [string, string[]] {

@@ -17,7 +17,7 @@ const ALL = [...SOCKET_BUFFER_REASONS, ...BACKLOG_REASONS, ...Object.keys(LOSS_R
 
 test('each reason that alerts is one of the kernel, or a function of before 5.17', () => {
   const known = ['debian-6.1', 'debian-6.12']
-    .map((name) => textOf(`test/capture/fixtures/drop_reasons/${name}.txt`))
+    .map((name) => textOf(`test/host/fixtures/drop_reasons/${name}.txt`))
     .join();
   const unknown = [...ALL, ...Object.keys(NO_LOSS).flatMap((row) => row.split(', '))]
     .filter((reason) => reason !== CARD_REASON && /^[A-Z]/.test(reason))
