@@ -5,13 +5,13 @@ import type { ProgramStats } from '../capture/kernel_capture.ts';
 import type { Reading } from '../capture/reading.ts';
 import { PROBE_INDEX } from '../capture/reading.ts';
 import type { ProbeStatus } from '../capture/status.ts';
-import type { CollectorRun } from '../readings/collector_run.ts';
+import type { CollectorRun } from '../readings/collectors.ts';
 import type { Family } from './model.ts';
 
-export interface SelfInput {
-  readonly probes: readonly ProbeStatus[];
-  readonly reading: Reading | undefined;
-  readonly collectors: readonly CollectorRun[];
+type Events = Pick<Reading, 'events' | 'eventsLost' | 'dropEvents'>;
+
+/** What the agent tells of itself beside a reading. */
+export interface AgentState {
   readonly reloadSucceeded: boolean;
   readonly lostLogLines: number;
   /** Of the certificate that is shown to clients, in seconds since 1970; present with TLS. */
@@ -22,6 +22,12 @@ export interface SelfInput {
     readonly kernel: string;
     readonly nodeversion: string;
   };
+}
+
+export interface SelfInput extends AgentState {
+  readonly probes: readonly ProbeStatus[];
+  readonly packets: Events | undefined;
+  readonly collectors: readonly CollectorRun[];
   /** Present while BPF statistics are on. */
   readonly programs?: readonly ProgramStats[];
   /** Share of one CPU that they took since the last gather; present with them. */
@@ -29,7 +35,7 @@ export interface SelfInput {
 }
 
 export function selfFamilies(input: SelfInput): Family[] {
-  const { probes, reading } = input;
+  const { probes, packets } = input;
   const perProbe = (values: readonly number[] = [], drops = 0) =>
     probes.map(({ id }) => ({
       labels: { probe: id },
@@ -58,13 +64,13 @@ export function selfFamilies(input: SelfInput): Family[] {
       type: 'counter',
       name: 'rxscope_events_total',
       help: 'Events sent to user space: observations over budget, and drops.',
-      samples: perProbe(reading?.events, reading?.dropEvents.sent),
+      samples: perProbe(packets?.events, packets?.dropEvents.sent),
     },
     {
       type: 'counter',
       name: 'rxscope_events_lost_total',
       help: 'Events given up, by the rate limit or a full ring; what they tell of is counted all the same.',
-      samples: perProbe(reading?.eventsLost, reading?.dropEvents.lost),
+      samples: perProbe(packets?.eventsLost, packets?.dropEvents.lost),
     },
     {
       type: 'gauge',
