@@ -2,6 +2,7 @@
 // Does nothing while nobody scrapes; what the kernel counts waits there.
 
 import { release } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Addon, loadAddon } from '../addon/addon.ts';
 import type { BpftraceBackend, ScriptStatus } from '../capture/bpftrace/backend.ts';
@@ -38,9 +39,12 @@ export class Agent implements ServeSource {
   readonly #drops: DropEvents;
   readonly #reader: Reader;
   readonly #exporter: Exporter;
-  readonly #flight = singleFlight<NamedReading>((signal, extent) =>
-    this.#reader.read(this.#sources(), EXTENTS[extent] ?? 'all', signal),
-  );
+  readonly #flight = singleFlight<NamedReading>(async (signal, extent) => {
+    // What came at the same time is heard first. Without a wait, each of a crowd would have a reading made for it.
+    await setImmediate();
+    signal.throwIfAborted();
+    return this.#reader.read(this.#sources(), EXTENTS[extent] ?? 'all', signal);
+  });
   #config: Config;
   #capture: KernelCapture | undefined;
   #scripts: BpftraceBackend | undefined;

@@ -1,6 +1,6 @@
 // What somebody on the network can send, for doors.test.ts: a process of its own, so that what it does is not
 // taken for what the agent does. Its one argument says what, as JSON. It writes a line once it has opened all
-// connections, and goes on until it is killed.
+// connections, or was hung up on before they were open, and goes on until it is killed.
 
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -23,13 +23,19 @@ const {
 const bytes = Buffer.from(text.repeat(times));
 /** Who does not read never learns that the agent has hung up: it comes again after so long. */
 const UNREAD_MS = 1_000;
-let connected = 0;
+let tried = 0;
 
 function attack() {
   let timer;
+  let isNew = true;
+  const count = () => {
+    if (!isNew) return;
+    isNew = false;
+    tried += 1;
+    if (tried === connections) process.stdout.write('connected\n');
+  };
   const speak = () => {
-    connected += 1;
-    if (connected === connections) process.stdout.write('connected\n');
+    count();
     if (byteEachMs > 0) {
       let sent = 0;
       timer = setInterval(() => {
@@ -47,6 +53,7 @@ function attack() {
   const socket = tls ? connectTls(to, speak) : connect(to, speak);
   socket.on('error', () => {});
   socket.on('close', () => {
+    count();
     clearInterval(timer);
     // Not at once: it shares two CPUs with the agent.
     if (again) setTimeout(attack, 20);

@@ -4,7 +4,9 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hashSync } from 'bcryptjs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -23,6 +25,8 @@ const GROWTH_MB_MAX = 224;
 const SCRAPE_MS_MAX = 10_000;
 /** While a thousand ask at once, on the same two CPUs. */
 const CROWDED_MS_MAX = 30_000;
+/** How long the agent does one thing after the other before it looks at its timers again. */
+const LOOP_MS_MAX = 1_000;
 /** For the agent's timers, and for this machine to be busy. */
 const SLACK_MS = 4_000;
 
@@ -33,6 +37,8 @@ const USER = `basic_auth_users: { prometheus: "${hashSync('right', 4)}" }\n`;
 const AUTHORIZATION = `Basic ${Buffer.from('prometheus:right').toString('base64')}`;
 const TLS = 'tls_server_config: { cert_file: server.pem, key_file: server.key }\n';
 
+const folder = mkdtempSync(join(tmpdir(), 'rxscope-doors-'));
+
 beforeAll(() => {
   execFileSync('ip', ['netns', 'add', NAMESPACE]);
   const buffers = ['tcp_rmem', 'tcp_wmem'].map((name) => `net.ipv4.${name}=4096 16384 16384`);
@@ -41,7 +47,10 @@ beforeAll(() => {
   pki.authority('ca');
   pki.issue('server', { sans: 'IP:127.0.0.1' });
 });
-afterAll(() => execFileSync('ip', ['netns', 'del', NAMESPACE]));
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  execFileSync('ip', ['netns', 'del', NAMESPACE]);
+});
 
 interface Attack {
   readonly what: string;
@@ -109,13 +118,15 @@ const SLOW: readonly Attack[] = [
 describe.each([
   { doors: 'open', yaml: '' },
   { doors: 'with TLS and users', yaml: TLS + USER },
-])('doors that are $doors', ({ yaml }) => {
+])('doors that are $doors', ({ doors, yaml }) => {
+  const loopDelay = join(folder, `loop delay ${doors}`);
   let honest: Honest;
   beforeAll(async () => {
     const web = yaml === '' ? [] : ['--web.config.file', pki.write('web.yml', yaml)];
     // One probe, which is up the sooner: what it measures is not the matter here.
     const args = ['--probe', 'softirq_duration', ...web];
-    honest = new Honest(await startAgent(args, [...INSIDE, ...RXSCOPE]), yaml !== '');
+    const watched = [...INSIDE, 'env', `LOOP_DELAY_FILE=${loopDelay}`, ...withLoopDelay(RXSCOPE)];
+    honest = new Honest(await startAgent(args, watched), yaml !== '');
     await honest.scrapes(3);
   });
 
@@ -147,10 +158,15 @@ describe.each([
     '$what',
     { timeout: 120_000 },
     async ({ attacks, until, statuses = [200], msMax = SCRAPE_MS_MAX }) => {
+      rmSync(loopDelay, { force: true });
       const growthMb = await honest.during(attacks, until);
+      const loop = JSON.parse(readFileSync(loopDelay, 'utf8'));
       // So that a run tells how far from its bounds it was.
-      console.log(`memory grew by ${growthMb.toFixed(0)} MB; ${honest.slowest()}`);
+      console.log(
+        `memory grew by ${growthMb.toFixed(0)} MB; the loop was late by ${loop.late.toFixed(0)} ms at most, ${loop.busy.toFixed(0)} ms by its own doing; ${honest.slowest()}`,
+      );
       expect(growthMb).toBeLessThan(GROWTH_MB_MAX);
+      expect(loop.busy).toBeLessThan(LOOP_MS_MAX);
       expect(honest.failures(statuses, msMax)).toEqual([]);
     },
   );
@@ -162,6 +178,7 @@ test('what is promised here is what deploy/README.md promises', () => {
     `all of the above | ${GROWTH_MB_MAX} MB more`,
     `a scrape is answered within ${SCRAPE_MS_MAX / 1000} s`,
     `within ${CROWDED_MS_MAX / 1000} s while a thousand`,
+    `event loop is busy for ${LOOP_MS_MAX / 1000} s at a stretch at most`,
     `${RECEIVE_MS_MAX / 1000} s to send`,
     `${SEND_MS_MAX / 1000} s to read`,
     `${REQUESTS_PER_CONNECTION_MAX} requests`,
@@ -249,6 +266,10 @@ class Honest {
     return rows.filter((row) => new RegExp(`^ *\\d+: [\\dA-F]{8}:${port} \\S+ 01 `).test(row))
       .length;
   }
+}
+
+function withLoopDelay([node = '', ...words]: readonly string[]): string[] {
+  return [node, '--import', new URL('loop_delay.mjs', import.meta.url).href, ...words];
 }
 
 const children = new Set<ChildProcess>();
