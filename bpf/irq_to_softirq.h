@@ -21,6 +21,23 @@
 #include "irq_slot.h"
 #include "softirq_raise_to_entry.h"
 
+/* The interrupt that woke a thread which handles it. */
+struct thread_irq {
+	__u64 irq_ns;		/* 0 when it has been followed to a raise */
+	__u64 irq;
+};
+#define THREAD_IRQS 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, THREAD_IRQS);
+	__type(key, __u64);			/* address of the thread's task_struct */
+	__type(value, struct thread_irq);
+} thread_irqs SEC(".maps");
+
+/* Has any interrupt been handled by a thread yet? */
+bool irq_threads_seen = false;
+
 static __always_inline int irq_entered(int irq, unsigned int flags)
 {
 	struct cpu_state *s = this_cpu();
@@ -110,7 +127,7 @@ static __always_inline int softirq_raised(unsigned int vector)
 		return 0;
 	/* An earlier interrupt still waits: the oldest wins, and this one is served with it. */
 	if (s->raised_ns) {
-		s->already_raised++;
+		flawed(s, IRQ_TO_SOFTIRQ, IRQ_TO_SOFTIRQ_ALREADY_RAISED, false);
 		return 0;
 	}
 	s->raised_ns = irq_ns;
@@ -127,7 +144,7 @@ static __always_inline void irq_served(void *ctx, struct cpu_state *s, __u64 now
 	/* It came when this run, which serves it too, had begun: its raise is for nothing. */
 	if (from_ns > now) {
 		s->raised_ns = 0;
-		s->already_raised++;
+		flawed(s, IRQ_TO_SOFTIRQ, IRQ_TO_SOFTIRQ_ALREADY_RAISED, false);
 		from_ns = 0;
 	}
 	s->served_irq_ns = from_ns;

@@ -16,7 +16,7 @@
  *
  * From 6.18 on a CPU may leave a UDP packet to another CPU, which queues it and tells the socket for
  * both. When is then known to that CPU alone, and whose packet it is to neither: the packet gets
- * FATE_OTHER_CPU (without functions FATE_NOT_QUEUED), the delivery is one without a start.
+ * FATE_QUEUED_BY_OTHER_CPU (without functions FATE_NOT_QUEUED), the delivery is one without a start.
  *
  * Raw, ping and packet sockets get copies. The time is kept, and counts if no TCP or UDP socket
  * takes the packet. A packet socket's counts only of what the kernel has no protocol for: who taps IP or

@@ -7,16 +7,11 @@
 #define RXSCOPE_RECORDS_H
 
 #include "kernel.h"
-
-enum record_kind {
-	RECORD_OUTLIER = 1,
-	RECORD_OBSERVATION = 2,
-	RECORD_DROP = 3,
-};
+#include "numbers.gen.h"
 
 /* An observation over its budget, with all that is known of its way. Times: CLOCK_MONOTONIC. */
 struct outlier {
-	__u32 kind;
+	__u32 kind;		/* RECORD_OUTLIER */
 	__u32 cpu;
 	__u64 latency_ns;
 	__u64 time_ns;		/* its end */

@@ -17,7 +17,7 @@ import { isPreemptRt } from './preempt_rt.ts';
 import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
 import { withRemoved } from './removed.ts';
-import { deviceSlots, histogramPlaces, histogramsPerCpu, type Shape } from './slots.ts';
+import { deviceSlots, histogramPlaces, histogramsPerCpu, PROBES_ALL, type Shape } from './slots.ts';
 import { TcpTableReader } from './tcp_table.ts';
 
 export interface CaptureOptions {
@@ -52,7 +52,6 @@ const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta
 /** Outliers that a CPU may send at once before its rate applies. */
 const BURST = 10;
 /** As in bpf/state.h. */
-const PROBES_ALL = 16;
 const WAIT_SETS = 2048;
 const WOKEN_TASKS = 4096;
 
@@ -114,11 +113,10 @@ function placesOf(shape: Shape): Uint32Array {
 /** Tells each CPU where its parts of the maps begin. */
 function placeCpus(object: BpfObject, shape: Shape): void {
   const { size, fields } = object.layout('cpu_state');
-  // first_histogram, first_poll, first_drop and one more word follow each other.
+  // first_histogram and first_device follow each other.
   const place = fields.first_histogram?.offset ?? 0;
   for (let cpu = 0; cpu < shape.cpus; cpu++) {
-    const firsts = [histogramsPerCpu(shape), deviceSlots(shape), deviceSlots(shape), 0];
-    const words = Uint32Array.from(firsts, (perCpu) => cpu * perCpu);
+    const words = Uint32Array.of(cpu * histogramsPerCpu(shape), cpu * deviceSlots(shape));
     object.write('cpus', cpu * size + place, bytesOf(words));
   }
 }

@@ -2,6 +2,7 @@
 // Their layouts come from the BPF object's own type information, not from constants here.
 
 import type { StructLayout } from '../addon/addon.ts';
+import { DEVICE_OTHER_NETNS } from './slots.ts';
 
 /** An observation over its probe's budget, with all that is known of the packet's way. */
 export interface Outlier {
@@ -71,13 +72,12 @@ export interface RecordSink {
   drop(record: DropRecord): void;
 }
 
-/** As in bpf/state.h, enum record_kind. */
-const RECORD_OUTLIER = 1;
-const RECORD_OBSERVATION = 2;
-const RECORD_DROP = 3;
-const DEVICE_OTHER_NETNS = 1;
-/** In a record; in maps it is the slot after the last device's. */
-const NO_DEVICE = 0xff;
+/** What a record is. */
+export const RECORD_OUTLIER = 1;
+export const RECORD_OBSERVATION = 2;
+export const RECORD_DROP = 3;
+/** Instead of a device slot; in maps it is the slot after the last device's. */
+export const NO_DEVICE = 0xff;
 
 /** Header of a frame: u32 cpu, u32 size of the record; everything is padded to 8 bytes. */
 const FRAME_HEADER_BYTES = 8;

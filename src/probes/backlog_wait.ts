@@ -14,7 +14,13 @@ export const backlogWait: Probe = {
   hooks: ['backlog_enqueue', 'receive', 'drop'],
   hooksOptional: ['softirq_entry', 'softirq_exit'],
   hooksExact: [],
-  causes: ['dropped', 'lost', 'table_full'],
+  causes: [
+    // the backlog was full, or its device went
+    'dropped',
+    // freed on the way in silence
+    'lost',
+    'table_full',
+  ],
   reading:
     'High when the CPU that RPS chose, or that sends over loopback or veth, is busy. Look at rps_cpus, at softnet_stat and at what else runs there.',
 };

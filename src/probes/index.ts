@@ -13,7 +13,7 @@ import { softirqRaiseToEntry } from './softirq_raise_to_entry.ts';
 import { softirqToSocket } from './softirq_to_socket.ts';
 import { wakeupToRun } from './wakeup_to_run.ts';
 
-/** The latencies; their order is that of enum probe_index in bpf/state.h. */
+/** The latencies; the programs number them in this order (tools/generate_numbers.ts). */
 export const PROBES: readonly Probe[] = [
   irqToSoftirq,
   softirqToSocket,

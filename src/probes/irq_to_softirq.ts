@@ -14,7 +14,10 @@ export const irqToSoftirq: Probe = {
   hooks: ['irq_handler_entry', 'irq_handler_exit', 'softirq_raise', 'softirq_entry'],
   hooksOptional: [],
   hooksExact: [],
-  causes: [],
+  causes: [
+    // the interrupt found NET_RX raised by an earlier one, and is served with it
+    'already_raised',
+  ],
   reading:
     'High when softirqs are held up: interrupts off, a real-time task, ksoftirqd behind other tasks. Look at /proc/softirqs and at what runs on that CPU.',
 };

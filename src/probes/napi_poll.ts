@@ -14,6 +14,7 @@ export const napiPoll: Probe = {
   hooks: ['softirq_entry', 'softirq_exit', 'napi_poll'],
   hooksOptional: [],
   hooksExact: ['napi_poll_begin'],
+  // Polls whose beginning nothing tells.
   causes: ['threaded_napi', 'busy_poll'],
   reading:
     'High with large budgets, heavy netfilter rules or many packets a poll. Look at rxscope_napi_poll_packets and at the budget.',

@@ -30,7 +30,7 @@ export interface Probe extends Measure {
   readonly by: By;
   /** Observations above it are counted one by one and reported as outliers; nanoseconds. */
   readonly budget_ns: number;
-  /** Its own flaws, in the order of its header in bpf/: causes in rxscope_unmatched_total. */
+  /** Why something that it saw is no sample: causes in rxscope_unmatched_total, `<ID>_<CAUSE>` in bpf/. */
   readonly causes: readonly string[];
   /** bpf/<id>.bt measures it, too. */
   readonly script: boolean;

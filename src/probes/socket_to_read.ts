@@ -14,7 +14,15 @@ export const socketToRead: Probe = {
   hooks: ['receive', 'data_ready', 'socket_read', 'softirq_entry', 'softirq_exit'],
   hooksOptional: ['tcp_segment', 'drop'],
   hooksExact: ['udp_read', 'udp_queue', 'tcp_data'],
-  causes: ['merged', 'not_read', 'table_full', 'not_followed'],
+  causes: [
+    // TCP: became a part of a packet that waits already
+    'merged',
+    // no copy was seen: the socket was closed, or it was read without one
+    'not_read',
+    'table_full',
+    // UDP, where skb_consume_udp cannot be hooked
+    'not_followed',
+  ],
   reading:
     'High with a slow reader. Look at Recv-Q of ss, at the reader’s scheduling; read more often or with more threads.',
 };

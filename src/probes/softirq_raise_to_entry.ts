@@ -14,7 +14,10 @@ export const softirqRaiseToEntry: Probe = {
   hooks: ['softirq_raise', 'softirq_entry'],
   hooksOptional: [],
   hooksExact: [],
-  causes: ['no_raise'],
+  causes: [
+    // an entry whose raise was before we attached, or left no trace
+    'no_raise',
+  ],
   reading:
     'High when softirqs starve: ksoftirqd waits behind other tasks, a real-time task holds the CPU, interrupts are off. Look at the priorities of what runs on that CPU.',
 };

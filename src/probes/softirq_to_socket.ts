@@ -14,6 +14,7 @@ export const softirqToSocket: Probe = {
   hooks: ['softirq_entry', 'softirq_exit', 'receive', 'data_ready'],
   hooksOptional: ['tcp_segment', 'drop'],
   hooksExact: ['udp_queue', 'raw_queue', 'tcp_data'],
+  // Other ways to a socket: enum origin of bpf/running.h.
   causes: ['outside_softirq', 'socket_backlog', 'threaded_napi', 'busy_poll', 'attached_midway'],
   reading:
     'High while receive_to_socket is low: large batches. Look at NAPI budget, GRO, time_squeeze, and queues that share one CPU.',

@@ -14,7 +14,14 @@ export const wakeupToRun: Probe = {
   hooks: ['softirq_entry', 'softirq_exit', 'data_ready', 'task_waking', 'task_switch'],
   hooksOptional: ['receive'],
   hooksExact: [],
-  causes: ['awake', 'table_full', 'unseen'],
+  causes: [
+    // it had not gone to sleep yet
+    'awake',
+    // two tasks shared one place of the table
+    'table_full',
+    // it ran, and no sched_switch told
+    'unseen',
+  ],
   reading:
     'High when CPUs are busy, in deep power states, or given to other priorities. Look at the run queue, at the governor and at affinity.',
 };

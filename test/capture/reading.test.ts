@@ -2,7 +2,8 @@
 // and what several CPUs are together.
 
 import { describe, expect, test } from 'vitest';
-import { FATES, OTHER_REASON, PROBE_INDEX, type Reading } from '../../src/capture/reading.ts';
+import { FATES, FLAWS } from '../../src/capture/books.ts';
+import { OTHER_REASON, PROBE_INDEX, type Reading } from '../../src/capture/reading.ts';
 import { deviceSlots } from '../../src/capture/slots.ts';
 import { count } from '../../src/histogram/histogram.ts';
 import { PROBES } from '../../src/probes/index.ts';
@@ -40,7 +41,7 @@ describe('a machine that has counted nothing', () => {
       Object.entries(unmatched).map(([id, counts]) => [id, Object.keys(counts)]),
     );
     expect(causes).toMatchObject({
-      irq_to_softirq: ['already_raised', 'clock'],
+      irq_to_softirq: ['clock', 'already_raised'],
       receive_to_socket: [...FATES, 'clock'],
       softirq_raise_to_entry: ['clock', 'no_raise'],
       hardirq_duration: ['clock'],
@@ -268,8 +269,9 @@ describe('what could not be used', () => {
 
   test('of an interrupt says that NET_RX was raised already', () => {
     const machine = new Machine();
-    machine.set64(0, 'already_raised', 7);
-    machine.set64(1, 'already_raised', 11);
+    // The first probe's flaws: the clock, and its own.
+    machine.set64(0, 'flaws', 7, 1);
+    machine.set64(1, 'flaws', 11, 1);
     machine.set64(1, 'flaws', 13, 0);
     expect(machine.read().unmatched.irq_to_softirq).toEqual({ already_raised: 18, clock: 13 });
   });
@@ -278,7 +280,7 @@ describe('what could not be used', () => {
     'of $id is by its own causes, in their order',
     ({ id, causes, i }) => {
       const machine = new Machine();
-      for (let j = 0; j < 9; j++) machine.set64(2, 'flaws', 1009 + j, i * 9 + j);
+      for (let j = 0; j < FLAWS; j++) machine.set64(2, 'flaws', 1009 + j, i * FLAWS + j);
       const { unmatched } = machine.read();
       const own = Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, 1009 + j]));
       expect(unmatched[id]).toMatchObject(own);
