@@ -14,8 +14,8 @@
 #ifndef RXSCOPE_NAPI_POLL_H
 #define RXSCOPE_NAPI_POLL_H
 
+#include "observe.h"
 #include "packet.h"
-#include "softirq_to_socket.h"
 
 /* What the polls of one device did on one CPU. */
 struct poll_work {

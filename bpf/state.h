@@ -10,17 +10,6 @@
 #include "bucket.h"
 #include "numbers.gen.h"
 
-/* Where a packet was received. */
-enum origin {
-	ORIGIN_OUTSIDE_SOFTIRQ,	/* tun and the like */
-	ORIGIN_SOFTIRQ,
-	ORIGIN_THREADED_NAPI,	/* by a thread that polls a NAPI, or the backlog */
-	ORIGIN_BUSY_POLL,	/* by a process that polls its NAPI while it waits */
-	ORIGIN_MIDWAY,		/* no NET_RX entry has been seen on this CPU yet */
-	ORIGINS,
-	ORIGINS_ALL = 8,	/* the next power of two */
-};
-
 /* One latency histogram; buckets as in bounds.gen.h, not cumulated. */
 struct histogram {
 	__u64 buckets[RXSCOPE_BUCKETS];

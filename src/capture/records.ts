@@ -2,6 +2,7 @@
 // Their layouts come from the BPF object's own type information, not from constants here.
 
 import type { StructLayout } from '../addon/addon.ts';
+import { PROBES } from '../probes/index.ts';
 import { DEVICE_OTHER_NETNS } from './slots.ts';
 
 /** An observation over its probe's budget, with all that is known of the packet's way. */
@@ -134,16 +135,19 @@ function decodeObservation(view: DataView, base: number, offset: Offsets): Obser
 function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
   const number = (field: string): number => view.getUint32(base + offset(field), true);
   const time = (field: string): number => u64(view, base + offset(field));
+  const probe = view.getUint8(base + offset('probe'));
+  const by = PROBES[probe]?.by;
+  const key = number('key');
   return {
-    probe: view.getUint8(base + offset('probe')),
+    probe,
     latencyNs: time('latency_ns'),
     timeNs: time('time_ns'),
     irqNs: time('irq_ns'),
     softirqNs: time('softirq_ns'),
     receivedNs: time('received_ns'),
     cpu: number('cpu'),
-    irq: number('irq'),
-    ifindex: number('ifindex'),
+    irq: by === 'irq' ? key : number('irq'),
+    ifindex: by === 'irq' || by === 'vector' ? 0 : key,
     otherNetns: view.getUint8(base + offset('device_slot')) === DEVICE_OTHER_NETNS,
     protocol: view.getUint8(base + offset('protocol')),
     localPort: view.getUint16(base + offset('local_port'), true),
@@ -153,7 +157,7 @@ function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
     pid: number('pid'),
     comm: text(view, base + offset('comm'), 16),
     inSoftirq: view.getUint8(base + offset('in_softirq')) !== 0,
-    vector: number('vector'),
+    vector: by === 'vector' ? key : 0,
   };
 }
 
