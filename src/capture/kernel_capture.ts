@@ -17,7 +17,15 @@ import { isPreemptRt } from './preempt_rt.ts';
 import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
 import { withRemoved } from './removed.ts';
-import { deviceSlots, histogramPlaces, histogramsPerCpu, PROBES_ALL, type Shape } from './slots.ts';
+import {
+  DEVICE_MAPS,
+  type DeviceMap,
+  deviceSlots,
+  histogramPlaces,
+  histogramsPerCpu,
+  PROBES_ALL,
+  type Shape,
+} from './slots.ts';
 import { TcpTableReader } from './tcp_table.ts';
 
 export interface CaptureOptions {
@@ -51,9 +59,6 @@ export interface ProgramStats {
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url));
 /** Outliers that a CPU may send at once before its rate applies. */
 const BURST = 10;
-/** As in bpf/state.h. */
-const WAIT_SETS = 2048;
-const WOKEN_TASKS = 4096;
 
 /**
  * Loads and attaches what this kernel allows. Never throws for what the kernel refuses: the states
@@ -88,13 +93,12 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
     object.setMaxEntries('cpus', shape.cpus);
     object.setMaxEntries('histograms', Math.max(1, shape.cpus * histogramsPerCpu(shape)));
     // What is off takes no memory.
-    const sized = (map: string, of: string, entries: number): void =>
-      object.setMaxEntries(map, options.probes.includes(of) ? entries : 1);
-    sized('drops', 'drops', shape.cpus * deviceSlots(shape));
-    sized('polls', 'napi_poll', shape.cpus * deviceSlots(shape));
-    sized('backlog_packets', 'backlog_wait', WAIT_SETS);
-    sized('queued_packets', 'socket_to_read', WAIT_SETS);
-    sized('woken_tasks', 'wakeup_to_run', WOKEN_TASKS);
+    for (const { id, maps } of MEASURES) {
+      for (const map of maps) {
+        if (!options.probes.includes(id)) object.setMaxEntries(map, 1);
+        else if (map in DEVICE_MAPS) object.setMaxEntries(map, shape.cpus * deviceSlots(shape));
+      }
+    }
     return object;
   } catch (error) {
     object.close();
@@ -268,8 +272,9 @@ function memoryOf(
   shape: Shape,
 ): Memory {
   const state = new Uint32Array(layouts.cpuState.size / 4);
-  const row = new Uint32Array(object.layout('drop_row').size / 4);
-  const work = new Uint32Array(object.layout('poll_work').size / 4);
+  const wordsOf = (map: DeviceMap) => new Uint32Array(object.layout(DEVICE_MAPS[map]).size / 4);
+  const row = wordsOf('drops');
+  const work = wordsOf('polls');
   const copy = (map: string, into: Uint32Array, index: number): Uint32Array => {
     object.read(map, index * into.byteLength, new Uint8Array(into.buffer));
     return into;

@@ -11,6 +11,7 @@ import {
   DEVICE_OTHER_NETNS,
   DEVICE_OVERFLOW,
   deviceSlots,
+  hasMap,
   histogramPlaces,
   histogramsPerCpu,
   IRQ_FIRST,
@@ -99,9 +100,6 @@ export interface Reading extends DeviceRows {
 /** The order in which the programs number them. */
 export const PROBE_INDEX: readonly string[] = PROBES.map(({ id }) => id);
 
-/** Probes that account for every received packet. */
-const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
-
 /** Copies on request; see KernelCapture. */
 export interface Memory {
   /** State of one CPU (`struct cpu_state`). */
@@ -189,7 +187,7 @@ export function assemble(
       if (count > 0 || typeof device === 'number')
         received.set(device, (received.get(device) ?? 0) + count);
       if (reasons.length > 0) addDrops(drops, device, memory.drops(cpu, slot), reasons);
-      if (shape.probes.includes('napi_poll')) addPolls(polls, device, memory.polls(cpu, slot));
+      if (hasMap(shape, 'polls')) addPolls(polls, device, memory.polls(cpu, slot));
     }
     accumulate(fates, state, at.fates);
     for (const [i, counts] of flaws.entries()) accumulate(counts, state, at.flaws + i * FLAWS * 2);
@@ -209,13 +207,15 @@ export function assemble(
   }
   const fate = Object.fromEntries(FATES.map((name, i) => [name, fates[i] ?? 0]));
   fate.not_queued = (fate.not_queued ?? 0) + tcp.lost;
-  const unmatched = PROBES.map(({ id, causes }, i): [string, Record<string, number>] => [
-    id,
-    {
-      ...(PACKET_PROBES.includes(id) ? fate : {}),
-      ...Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, flaws[i]?.[j] ?? 0])),
-    },
-  ]);
+  const unmatched = PROBES.map(
+    ({ id, causes, everyPacket }, i): [string, Record<string, number>] => [
+      id,
+      {
+        ...(everyPacket ? fate : {}),
+        ...Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, flaws[i]?.[j] ?? 0])),
+      },
+    ],
+  );
   return {
     latencies,
     received: [...received].map(([device, packets]) => ({ device, packets })),
@@ -257,7 +257,7 @@ export function rowsOfSlot(
   const reasons = reasonsOf(state, word('reason_keys'));
   if (reasons.length > 0) addDrops(drops, device, memory.drops(cpu, slot), reasons);
   const polls = new Map<DeviceKey, PollWork>();
-  if (shape.probes.includes('napi_poll')) addPolls(polls, device, memory.polls(cpu, slot));
+  if (hasMap(shape, 'polls')) addPolls(polls, device, memory.polls(cpu, slot));
   return {
     latencies,
     received: [{ device, packets }],

@@ -2,7 +2,7 @@
 // by what its histograms are by. The same order as in bpf/observe.h; the numbers get there by
 // tools/generate_numbers.ts. Pure.
 
-import { PROBES } from '../probes/index.ts';
+import { MEASURES, PROBES } from '../probes/index.ts';
 import type { By } from '../probes/probe.ts';
 
 /** Numbers that decide how large the programs' maps are. */
@@ -54,6 +54,15 @@ export const REASON_FIRST = 1;
 export const REASON_SLOTS = 64;
 /** The kernel has ten. */
 export const VECTORS_ALL = roomFor(VECTORS.length);
+
+/** Maps of probes with an entry for each device slot of each CPU, and the struct of an entry. */
+export const DEVICE_MAPS = { drops: 'drop_row', polls: 'poll_work' } as const;
+export type DeviceMap = keyof typeof DEVICE_MAPS;
+
+/** Is a probe on that has this map? */
+export function hasMap({ probes }: Shape, map: DeviceMap): boolean {
+  return MEASURES.some(({ id, maps }) => probes.includes(id) && maps.includes(map));
+}
 
 /** Device slots, with the last one for what has no device. */
 export function deviceSlots(shape: Shape): number {

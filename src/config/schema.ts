@@ -3,12 +3,12 @@
 // Reads no file and knows no flag: see load.ts.
 
 import { z } from 'zod';
-import { MEASURES, PROBES } from '../probes/index.ts';
+import { MEASURES, probeOf } from '../probes/index.ts';
 import type { Measure } from '../probes/probe.ts';
+import { PROFILE_NAMES } from '../probes/profiles.ts';
 import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
 import { checkDuration } from './duration.ts';
 import { gotExpected } from './problem.ts';
-import { PROFILE_BUDGETS_NS, PROFILE_NAMES } from './profiles.ts';
 import { expecting, flag, oneOf, problemsIn, type SettingProblem, section } from './shapes.ts';
 
 /** Below lies the cost of measuring itself: every observation would be an outlier. */
@@ -17,7 +17,7 @@ const BUDGET_MIN_NS = 1_000;
 const BUDGET_MAX_NS = 16_000_000_000;
 
 const settings = section({
-  /** Sets the budgets that the file does not state; see profiles.ts. */
+  /** Sets the budgets that the file does not state; see src/probes/profiles.ts. */
   profile: oneOf(PROFILE_NAMES).optional(),
   probes: section(
     Object.fromEntries(MEASURES.map((measure) => [measure.id, probeSection(measure)])),
@@ -87,11 +87,12 @@ export function checkSettings(
 
 /** A stated budget wins over the profile's, the profile's over the probe's own default. */
 function withBudgets(given: Settings): Config {
-  const profileBudgets = given.profile === undefined ? {} : PROFILE_BUDGETS_NS[given.profile];
   const configOf = ({ id, ...measure }: Measure): ProbeConfig => {
     const { enabled = measure.enabled, budget } = (given.probes[id] ?? {}) as GivenProbe;
-    const usual = PROBES.find((probe) => probe.id === id)?.budget_ns ?? 0;
-    return { enabled, budget_ns: budget ?? profileBudgets[id] ?? usual };
+    const probe = probeOf(id);
+    const usual =
+      given.profile === undefined ? probe?.budget_ns : probe?.profileBudgets_ns[given.profile];
+    return { enabled, budget_ns: budget ?? usual ?? 0 };
   };
   return {
     ...given,
@@ -106,7 +107,7 @@ interface GivenProbe {
 
 function probeSection({ id, enabled }: Measure) {
   const onOff = flag().default(enabled);
-  if (!PROBES.some((probe) => probe.id === id)) return section({ enabled: onOff });
+  if (probeOf(id) === undefined) return section({ enabled: onOff });
   return section({
     enabled: onOff,
     /** Observations above it are counted and reported as outliers. */

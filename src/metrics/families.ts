@@ -60,7 +60,9 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
   const rows = new Map(exact.map((probe) => [probe.id, rowsOf(probe, reading, context)]));
   return [
     ...probes.map((probe) => probeFamily(probe, rows.get(probe.id) ?? [], context)),
-    ...(probes.some(({ id }) => id === 'napi_poll') ? pollFamilies(reading, context) : []),
+    ...probes
+      .filter(({ maps }) => maps.includes('polls'))
+      .flatMap((probe) => pollFamilies(probe, reading, context)),
     {
       type: 'counter',
       name: 'rxscope_over_budget_total',
@@ -264,9 +266,13 @@ function receivedSamples(reading: Reading | undefined, context: FamilyContext): 
   return [...packets].map(([device, value]) => ({ labels: { device }, value }));
 }
 
-function pollFamilies(reading: Reading | undefined, context: FamilyContext): Family[] {
+function pollFamilies(
+  { id }: Probe,
+  reading: Reading | undefined,
+  context: FamilyContext,
+): Family[] {
   const polls = (reading?.polls ?? []).flatMap(({ device, ...work }) => {
-    const label = labelOf('napi_poll', { device }, context);
+    const label = labelOf(id, { device }, context);
     return label === undefined ? [] : [{ labels: { device: label }, work }];
   });
   return [

@@ -14,6 +14,7 @@ import {
   emptyCoarse,
   mergeCoarse,
 } from '../histogram/coarse_histogram.ts';
+import { PROBES } from '../probes/index.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { HistogramFamily, HistogramSample, Labels, ScalarSample } from './model.ts';
 
@@ -62,7 +63,8 @@ export function scriptLatencyFamily(
  * start, where bpftrace measures the packet probes. Both scripts count them alike.
  */
 export function packetScript({ readings }: ScriptContext): ScriptReading | undefined {
-  return readings.get('receive_to_socket') ?? readings.get('softirq_to_socket');
+  const probe = PROBES.findLast(({ id, everyPacket }) => everyPacket && readings.has(id));
+  return readings.get(probe?.id ?? '');
 }
 
 export function scriptReceived(

@@ -8,6 +8,7 @@ export const drops: Measure = {
   hooks: ['drop'],
   hooksOptional: [],
   hooksExact: [],
-  reading:
+  maps: ['drops'],
+  whenHigh:
     'The reason says who: SOCKET_RCVBUFF a slow reader, NO_SOCKET nobody, CPU_BACKLOG a busy CPU.',
 };

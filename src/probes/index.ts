@@ -32,5 +32,9 @@ export const MEASURES: readonly Measure[] = [...PROBES, drops];
 
 /** Can bpftrace measure it? */
 export function hasScript(id: string): boolean {
-  return PROBES.some((probe) => probe.id === id && probe.script);
+  return probeOf(id)?.script !== undefined;
+}
+
+export function probeOf(id: string): Probe | undefined {
+  return PROBES.find((probe) => probe.id === id);
 }
