@@ -156,7 +156,7 @@ export class Gatherer {
 
   /** The device of an outlier, as the histograms label it. */
   outlierDevice(outlier: Outlier): string {
-    return this.#deviceNow(PROBES[outlier.probe]?.id ?? '', placeOfOutlier(outlier));
+    return this.#deviceNow(outlier.probe, placeOfOutlier(outlier));
   }
 
   dropDevice(drop: DropRecord): string {

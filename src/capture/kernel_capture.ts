@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url';
 import type { Addon, BpfObject, EventReader, StructLayout } from '../addon/addon.ts';
 import { BUCKETS } from '../histogram/bounds.ts';
 import type { Histogram } from '../histogram/histogram.ts';
-import { MEASURES } from '../probes/index.ts';
+import { MEASURES, PROBES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
 import { DeviceSlots } from './device_slots.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';
 import { patiently } from './passing.ts';
 import { isPreemptRt } from './preempt_rt.ts';
-import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
+import { assemble, type Memory, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
 import { withRemoved } from './removed.ts';
 import {
@@ -106,11 +106,11 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
   }
 }
 
-/** By probe index, where its histograms begin among those of one CPU. */
+/** By the programs' number of a probe, where its histograms begin among those of one CPU. */
 function placesOf(shape: Shape): Uint32Array {
   const places = histogramPlaces(shape);
   const words = new Uint32Array(PROBES_ALL);
-  for (const [i, id] of PROBE_INDEX.entries()) words[i] = places.get(id) ?? 0;
+  for (const [i, { id }] of PROBES.entries()) words[i] = places.get(id) ?? 0;
   return words;
 }
 
@@ -129,7 +129,7 @@ function writeConfig(object: BpfObject, options: LiveOptions, states: readonly H
   const { fields, size } = object.layout('config');
   const words = new BigUint64Array(size / 8);
   const budgets = (fields.budget_ns?.offset ?? 0) / 8;
-  for (const [i, id] of PROBE_INDEX.entries()) {
+  for (const [i, { id }] of PROBES.entries()) {
     words[budgets + i] = BigInt(Math.round(options.budgets_ns[id] ?? 0));
   }
   const interval = BigInt(Math.round(1e9 / options.perCpuPerSecond));

@@ -4,11 +4,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Addon, loadAddon } from '../addon/addon.ts';
 import { emptyHistogram, type Histogram, merge } from '../histogram/histogram.ts';
+import { PROBES } from '../probes/index.ts';
 import { isBpfError } from './explain.ts';
 import { type CaptureOptions, openKernelCapture } from './kernel_capture.ts';
 import type { HookState } from './ladder.ts';
 import type { Reading } from './reading.ts';
-import { PROBE_INDEX } from './reading.ts';
 import type { Observation } from './records.ts';
 
 export interface Measurement {
@@ -71,7 +71,7 @@ export async function measure(
 
 /** Everything of a probe in one histogram. */
 export function histogramsByProbe(reading: Reading | undefined): Map<string, Histogram> {
-  const byProbe = new Map<string, Histogram>(PROBE_INDEX.map((id) => [id, emptyHistogram()]));
+  const byProbe = new Map<string, Histogram>(PROBES.map(({ id }) => [id, emptyHistogram()]));
   for (const { probe, histogram } of reading?.latencies ?? []) {
     const total = byProbe.get(probe);
     if (total !== undefined) merge(total, histogram);

@@ -81,24 +81,24 @@ export interface DeviceRows {
   readonly polls: readonly PollWork[];
 }
 
+export interface Events {
+  readonly sent: number;
+  readonly lost: number;
+}
+
 /** Counters since the programs were attached. */
 export interface Reading extends DeviceRows {
   /** Packets that were freed undelivered elsewhere than on the receive path. */
   readonly transmitDrops: number;
-  readonly dropEvents: { readonly sent: number; readonly lost: number };
   /** By probe id and cause, every cause that can occur, also those with 0. */
   readonly unmatched: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Sockets told of something that is no packet under way on that CPU. */
   readonly deliveriesWithoutStart: number;
   /** Packets whose fate is still open. */
   readonly pending: number;
-  /** In the order of PROBE_INDEX. */
-  readonly events: readonly number[];
-  readonly eventsLost: readonly number[];
+  /** Outliers, in exact mode observations, and drops that were to be sent to user space: by id. */
+  readonly events: Readonly<Record<string, Events>>;
 }
-
-/** The order in which the programs number them. */
-export const PROBE_INDEX: readonly string[] = PROBES.map(({ id }) => id);
 
 /** Copies on request; see KernelCapture. */
 export interface Memory {
@@ -150,9 +150,9 @@ export function assemble(
   const drops = new Map<string, DropCount>();
   const polls = new Map<DeviceKey, PollWork>();
   const fates = FATES.map(() => 0);
-  const flaws = PROBE_INDEX.map(() => Array.from({ length: FLAWS }, () => 0));
-  const events = PROBE_INDEX.map(() => 0);
-  const eventsLost = PROBE_INDEX.map(() => 0);
+  const flaws = PROBES.map(() => Array.from({ length: FLAWS }, () => 0));
+  const events = PROBES.map(() => 0);
+  const eventsLost = PROBES.map(() => 0);
   const sums = {
     withoutStart: 0,
     transmitDrops: 0,
@@ -221,13 +221,16 @@ export function assemble(
     received: [...received].map(([device, packets]) => ({ device, packets })),
     drops: [...drops.values()],
     transmitDrops: sums.transmitDrops,
-    dropEvents: { sent: sums.dropEvents, lost: sums.dropEventsLost },
     polls: [...polls.values()],
     unmatched: Object.fromEntries(unmatched),
     deliveriesWithoutStart: sums.withoutStart,
     pending,
-    events,
-    eventsLost,
+    events: {
+      ...Object.fromEntries(
+        PROBES.map(({ id }, i) => [id, { sent: events[i] ?? 0, lost: eventsLost[i] ?? 0 }]),
+      ),
+      drops: { sent: sums.dropEvents, lost: sums.dropEventsLost },
+    },
   };
 }
 

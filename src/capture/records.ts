@@ -3,11 +3,13 @@
 
 import type { StructLayout } from '../addon/addon.ts';
 import { PROBES } from '../probes/index.ts';
+import type { Probe } from '../probes/probe.ts';
 import { DEVICE_OTHER_NETNS } from './slots.ts';
 
 /** An observation over its probe's budget, with all that is known of the packet's way. */
 export interface Outlier {
-  readonly probe: number;
+  /** Its id. */
+  readonly probe: string;
   readonly latencyNs: number;
   /** When it ended, nanoseconds of the kernel's clock. So are the other times; 0 when not known. */
   readonly timeNs: number;
@@ -58,12 +60,13 @@ export interface DropRecord {
 
 /** Exact mode: one observation. */
 export interface Observation {
-  readonly probe: number;
+  /** Its id. */
+  readonly probe: string;
   readonly protocol: number;
   readonly latencyNs: number;
   readonly timeNs: number;
   readonly cpu: number;
-  /** ifindex, or the interrupt's number. */
+  /** The interrupt's number or the softirq vector's, where the probe is by it, else ifindex. */
   readonly key: number;
 }
 
@@ -121,9 +124,17 @@ function u64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }
 
+/** The programs number the probes; from here on they go by their ids. */
+function probeAt(view: DataView, at: number): Probe {
+  const probe = PROBES[view.getUint8(at)];
+  if (probe === undefined)
+    throw new Error(`record of unknown probe ${view.getUint8(at)} in the perf ring buffer`);
+  return probe;
+}
+
 function decodeObservation(view: DataView, base: number, offset: Offsets): Observation {
   return {
-    probe: view.getUint8(base + offset('probe')),
+    probe: probeAt(view, base + offset('probe')).id,
     protocol: view.getUint8(base + offset('protocol')),
     latencyNs: u64(view, base + offset('latency_ns')),
     timeNs: u64(view, base + offset('time_ns')),
@@ -135,11 +146,10 @@ function decodeObservation(view: DataView, base: number, offset: Offsets): Obser
 function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
   const number = (field: string): number => view.getUint32(base + offset(field), true);
   const time = (field: string): number => u64(view, base + offset(field));
-  const probe = view.getUint8(base + offset('probe'));
-  const by = PROBES[probe]?.by;
+  const { id, by } = probeAt(view, base + offset('probe'));
   const key = number('key');
   return {
-    probe,
+    probe: id,
     latencyNs: time('latency_ns'),
     timeNs: time('time_ns'),
     irqNs: time('irq_ns'),

@@ -2,8 +2,7 @@
 // Pure, like families.ts.
 
 import type { ProgramStats } from '../capture/kernel_capture.ts';
-import type { Reading } from '../capture/reading.ts';
-import { PROBE_INDEX } from '../capture/reading.ts';
+import type { Events, Reading } from '../capture/reading.ts';
 import type { ProbeStatus } from '../capture/status.ts';
 import type { CollectorRun } from '../readings/collector_run.ts';
 import type { Family } from './model.ts';
@@ -30,11 +29,8 @@ export interface SelfInput {
 
 export function selfFamilies(input: SelfInput): Family[] {
   const { probes, reading } = input;
-  const perProbe = (values: readonly number[] = [], drops = 0) =>
-    probes.map(({ id }) => ({
-      labels: { probe: id },
-      value: id === 'drops' ? drops : (values[PROBE_INDEX.indexOf(id)] ?? 0),
-    }));
+  const events = (of: keyof Events) =>
+    probes.map(({ id }) => ({ labels: { probe: id }, value: reading?.events[id]?.[of] ?? 0 }));
   const families: Family[] = [
     {
       type: 'gauge',
@@ -58,13 +54,13 @@ export function selfFamilies(input: SelfInput): Family[] {
       type: 'counter',
       name: 'rxscope_events_total',
       help: 'Events sent to user space: observations over budget, and drops.',
-      samples: perProbe(reading?.events, reading?.dropEvents.sent),
+      samples: events('sent'),
     },
     {
       type: 'counter',
       name: 'rxscope_events_lost_total',
       help: 'Events given up, by the rate limit or a full ring; what they tell of is counted all the same.',
-      samples: perProbe(reading?.eventsLost, reading?.dropEvents.lost),
+      samples: events('lost'),
     },
     {
       type: 'gauge',

@@ -9,7 +9,7 @@ import type { Device } from '../host/devices.ts';
 import type { DropReasons } from '../host/drop_reasons.ts';
 import type { IrqOwner } from '../host/interrupts.ts';
 import type { SymbolNames } from '../host/symbols.ts';
-import { PROBES, probeOf } from '../probes/index.ts';
+import { probeOf } from '../probes/index.ts';
 
 /** What has no place of its own: its device found no slot, or its label set no row. */
 export const OTHER = '(other)';
@@ -43,7 +43,7 @@ export function labelOf(
 }
 
 export function placeOfOutlier({ probe, otherNetns, ifindex, irq }: Outlier): Place {
-  if (PROBES[probe]?.by === 'irq') return { irq };
+  if (probeOf(probe)?.by === 'irq') return { irq };
   if (otherNetns) return { device: 'other_netns' };
   return ifindex === 0 ? {} : { device: ifindex };
 }

@@ -3,7 +3,6 @@
 // nothing from the series of another.
 
 import { wallClockMs } from '../capture/kernel_clock.ts';
-import { PROBE_INDEX } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
 import { probeOf } from '../probes/index.ts';
@@ -113,14 +112,13 @@ export class Outliers {
   }
 
   #name(o: Outlier, timestampMs: number): NamedOutlier {
-    const probe = PROBE_INDEX[o.probe] ?? `probe ${o.probe}`;
     const since = (fromNs: number): number | undefined =>
       fromNs > 0 && fromNs <= o.timeNs ? (o.timeNs - fromNs) / 1e9 : undefined;
-    const { by, length } = probeOf(probe) ?? {};
+    const { by, length } = probeOf(o.probe) ?? {};
     const hasProtocol = by === 'protocol' || by === 'device_protocol';
     return {
       time: new Date(timestampMs).toISOString(),
-      probe,
+      probe: o.probe,
       seconds: o.latencyNs / 1e9,
       device: by === 'vector' || by === 'protocol' ? '' : this.#device(o),
       cpu: o.cpu,

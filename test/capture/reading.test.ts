@@ -3,10 +3,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { FATES, FLAWS } from '../../src/capture/books.ts';
-import { OTHER_REASON, PROBE_INDEX, type Reading } from '../../src/capture/reading.ts';
+import { OTHER_REASON, type Reading } from '../../src/capture/reading.ts';
 import { deviceSlots } from '../../src/capture/slots.ts';
 import { count } from '../../src/histogram/histogram.ts';
-import { PROBES } from '../../src/probes/index.ts';
+import { MEASURES, PROBES } from '../../src/probes/index.ts';
 import { DEVICES, FIRST, Machine, NONE } from './machine.ts';
 
 /** Latencies without their histograms, and how many each holds. */
@@ -28,15 +28,15 @@ describe('a machine that has counted nothing', () => {
     const reading = new Machine().read();
     expect(reading).toMatchObject({
       ...{ latencies: [], received: [], drops: [], transmitDrops: 0, polls: [] },
-      ...{ dropEvents: { sent: 0, lost: 0 }, deliveriesWithoutStart: 0, pending: 0 },
+      ...{ deliveriesWithoutStart: 0, pending: 0 },
     });
-    expect(reading.events).toEqual(PROBES.map(() => 0));
-    expect(reading.eventsLost).toEqual(PROBES.map(() => 0));
+    const ids = MEASURES.map(({ id }) => id);
+    expect(reading.events).toEqual(Object.fromEntries(ids.map((id) => [id, { sent: 0, lost: 0 }])));
   });
 
   test('has every cause that can occur, with 0', () => {
     const { unmatched } = new Machine().read();
-    expect(Object.keys(unmatched)).toEqual(PROBE_INDEX);
+    expect(Object.keys(unmatched)).toEqual(PROBES.map(({ id }) => id));
     const causes = Object.fromEntries(
       Object.entries(unmatched).map(([id, counts]) => [id, Object.keys(counts)]),
     );
@@ -205,11 +205,9 @@ describe('packets', () => {
       machine.set64(cpu, 'drop_events', 10 * n);
       machine.set64(cpu, 'drop_events_lost', 100 * n);
     }
-    const { transmitDrops, dropEvents } = machine.read();
-    expect({ transmitDrops, dropEvents }).toEqual({
-      transmitDrops: 31,
-      dropEvents: { sent: 310, lost: 3100 },
-    });
+    const { transmitDrops, events } = machine.read();
+    expect(transmitDrops).toBe(31);
+    expect(events.drops).toEqual({ sent: 310, lost: 3100 });
   });
 
   test('that polls handed over are by device', () => {
@@ -284,8 +282,8 @@ describe('what could not be used', () => {
       const { unmatched } = machine.read();
       const own = Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, 1009 + j]));
       expect(unmatched[id]).toMatchObject(own);
-      const elsewhere = PROBE_INDEX.filter((other) => other !== id).flatMap((other) =>
-        Object.values(unmatched[other] ?? {}),
+      const elsewhere = PROBES.filter((other) => other.id !== id).flatMap((other) =>
+        Object.values(unmatched[other.id] ?? {}),
       );
       expect(new Set(elsewhere)).toEqual(new Set([0]));
     },
@@ -302,8 +300,7 @@ test('events and deliveries without a start are sums over the CPUs, events by pr
   machine.set64(0, 'deliveries_without_start', 7);
   machine.set64(2, 'deliveries_without_start', 11);
   expect(machine.read()).toMatchObject({
-    events: PROBES.map((_, i) => 1100 + i),
-    eventsLost: PROBES.map((_, i) => 200 + i),
+    events: Object.fromEntries(PROBES.map(({ id }, i) => [id, { sent: 1100 + i, lost: 200 + i }])),
     deliveriesWithoutStart: 18,
   });
 });

@@ -91,10 +91,10 @@ export function printDrops({ reading, events }: Dropped): string {
     device,
     packets,
   ]);
-  const { transmitDrops, dropEvents, received, unmatched } = reading ?? {};
+  const { transmitDrops, events: counted, received, unmatched } = reading ?? {};
   const books = unmatched?.receive_to_socket;
   const some = events.slice(0, 3).map((one) => ({ ...one, location: `${one.location}` }));
-  return JSON.stringify({ rows, transmitDrops, dropEvents, received, books, some }, null, 1);
+  return JSON.stringify({ rows, transmitDrops, counted, received, books, some }, null, 1);
 }
 
 /** Makes a table of nftables with nothing in it, also where a test that failed has left one. */

@@ -3,7 +3,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { forceRung, HOOKS } from '../../src/capture/hooks.ts';
 import { type Measurement, measure } from '../../src/capture/measure.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { booksOf, printBooks } from './books.ts';
 import { Lab } from './lab.ts';
@@ -41,9 +40,7 @@ describe.each(['tp_btf', 'raw_tp'] as const)('on %s', (rung) => {
     expect(told).toBe(n);
     const late = measurement.observations.filter(
       ({ probe, protocol, latencyNs }) =>
-        PROBE_INDEX[probe] === 'receive_to_socket' &&
-        PROTOCOLS[protocol] === 'tcp' &&
-        latencyNs > LATE_NS,
+        probe === 'receive_to_socket' && PROTOCOLS[protocol] === 'tcp' && latencyNs > LATE_NS,
     );
     expect(late, printBooks(measurement)).toEqual([]);
     for (const probe of ['softirq_to_socket', 'receive_to_socket'] as const)

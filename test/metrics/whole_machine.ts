@@ -8,7 +8,6 @@ import {
   type DeviceKey,
   type Latency,
   POLL_BOUNDS,
-  PROBE_INDEX,
   type Reading,
 } from '../../src/capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../../src/capture/slots.ts';
@@ -219,7 +218,6 @@ function readingOf(
         )
       : [],
     transmitDrops: 0,
-    dropEvents: { sent: 0, lost: 0 },
     polls: seen
       ? keys.map((device) => ({
           device,
@@ -229,12 +227,11 @@ function readingOf(
         }))
       : [],
     unmatched: Object.fromEntries(
-      PROBE_INDEX.map((id) => [id, Object.fromEntries(CAUSES.map((cause) => [cause, 1]))]),
+      PROBES.map(({ id }) => [id, Object.fromEntries(CAUSES.map((cause) => [cause, 1]))]),
     ),
     deliveriesWithoutStart: 0,
     pending: 0,
-    events: PROBE_INDEX.map(() => 0),
-    eventsLost: PROBE_INDEX.map(() => 0),
+    events: {},
   };
 }
 

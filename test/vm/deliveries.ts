@@ -49,7 +49,7 @@ type TraceEvent = readonly [
 ];
 
 export type Observed = readonly [
-  probe: number,
+  probe: string,
   protocol: number,
   latencyNs: number,
   timeNs: number,

@@ -6,7 +6,7 @@ import { captureOptions } from '../../agent/capture_options.ts';
 import { askedToEnd, endAtHangUp, endInOrder } from '../../agent/signals.ts';
 import { explain } from '../../capture/explain.ts';
 import { type Measurement, measure } from '../../capture/measure.ts';
-import { PROBE_INDEX, type Reading } from '../../capture/reading.ts';
+import type { Reading } from '../../capture/reading.ts';
 import { probeStatuses } from '../../capture/status.ts';
 import { count, quantile } from '../../histogram/histogram.ts';
 import { withoutControls } from '../../host/device_names.ts';
@@ -114,7 +114,7 @@ function recordOf(
   const histogram = measurement?.histograms.get(id);
   const latencies = Float64Array.from(
     (measurement?.observations ?? [])
-      .filter(({ probe }) => PROBE_INDEX[probe] === id)
+      .filter(({ probe }) => probe === id)
       .map(({ latencyNs }) => latencyNs),
   ).sort();
   const quantiles: Record<string, number | null> = {};
@@ -127,7 +127,6 @@ function recordOf(
     // JSON has no NaN: an empty histogram has no quantile.
     quantiles[String(q)] = Number.isFinite(seconds) ? seconds : null;
   }
-  const index = PROBE_INDEX.indexOf(id);
   return {
     id,
     up,
@@ -139,7 +138,7 @@ function recordOf(
     ...(exact
       ? {
           max_seconds: (latencies.at(-1) ?? 0) / 1e9,
-          observations_lost: measurement?.reading?.eventsLost[index] ?? 0,
+          observations_lost: measurement?.reading?.events[id]?.lost ?? 0,
         }
       : {}),
     buckets: [...(histogram?.counts ?? [])],
