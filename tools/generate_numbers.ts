@@ -26,7 +26,7 @@ import {
   roomFor,
   VECTORS_ALL,
 } from '../src/capture/slots.ts';
-import { MEASURES, PROBES } from '../src/probes/index.ts';
+import { CATALOGUE, PROBES } from '../src/probes/index.ts';
 
 /** The whole text of bpf/numbers.gen.h. */
 export function numbersHeader(): string {
@@ -43,7 +43,7 @@ export function numbersHeader(): string {
 ${enumOf('probe_index', [...PROBES.map(({ id }) => id), 'PROBES', `PROBES_ALL = ${PROBES_ALL}`])}
 
 /* What is on. Set once, before the programs are loaded: what is off is no code then. */
-${MEASURES.map(({ id }) => `const volatile bool ${id}_on = true;`).join('\n')}
+${CATALOGUE.map(({ id }) => `const volatile bool ${id}_on = true;`).join('\n')}
 
 /*
  * Why something that a probe saw is no sample of it. The first is common to all: negative, or beyond 16 s.

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { Addon, BpfObject, EventReader, StructLayout } from '../addon/addon.ts';
 import { BUCKETS } from '../histogram/bounds.ts';
 import type { Histogram } from '../histogram/histogram.ts';
-import { MEASURES, PROBES } from '../probes/index.ts';
+import { CATALOGUE, PROBES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
 import { DeviceSlots } from './device_slots.ts';
 import { HOOKS, type Hook } from './hooks.ts';
@@ -67,9 +67,9 @@ const BURST = 10;
 export function openKernelCapture(addon: Addon, options: CaptureOptions): KernelCapture {
   const { devices, probes } = options;
   const shape: Shape = { cpus: options.cpus ?? addon.possibleCpus(), devices, probes };
-  const wanted = MEASURES.filter(({ id }) => probes.includes(id));
+  const wanted = CATALOGUE.filter(({ id }) => probes.includes(id));
   const hooks = (options.hooks ?? HOOKS).filter(({ name }) =>
-    wanted.some((measure) => hooksOf(measure).includes(name)),
+    wanted.some((entry) => hooksOf(entry).includes(name)),
   );
   const open = (): BpfObject => prepare(addon, options, shape);
   const fill = (object: BpfObject): void => {
@@ -82,7 +82,7 @@ export function openKernelCapture(addon: Addon, options: CaptureOptions): Kernel
 function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject {
   const object = addon.openObject(OBJECT);
   try {
-    for (const { id } of MEASURES) {
+    for (const { id } of CATALOGUE) {
       object.setConst(`${id}_on`, Uint8Array.of(options.probes.includes(id) ? 1 : 0));
     }
     object.setConst('histograms_of', bytesOf(placesOf(shape)));
@@ -93,7 +93,7 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
     object.setMaxEntries('cpus', shape.cpus);
     object.setMaxEntries('histograms', Math.max(1, shape.cpus * histogramsPerCpu(shape)));
     // What is off takes no memory.
-    for (const { id, maps } of MEASURES) {
+    for (const { id, maps } of CATALOGUE) {
       for (const map of maps) {
         if (!options.probes.includes(id)) object.setMaxEntries(map, 1);
         else if (map in DEVICE_MAPS) object.setMaxEntries(map, shape.cpus * deviceSlots(shape));

@@ -2,7 +2,7 @@
 // by what its histograms are by. The same order as in bpf/observe.h; the numbers get there by
 // tools/generate_numbers.ts. Pure.
 
-import { MEASURES, PROBES } from '../probes/index.ts';
+import { CATALOGUE, PROBES } from '../probes/index.ts';
 import type { By } from '../probes/probe.ts';
 
 /** Numbers that decide how large the programs' maps are. */
@@ -61,7 +61,7 @@ export type DeviceMap = keyof typeof DEVICE_MAPS;
 
 /** Is a probe on that has this map? */
 export function hasMap({ probes }: Shape, map: DeviceMap): boolean {
-  return MEASURES.some(({ id, maps }) => probes.includes(id) && maps.includes(map));
+  return CATALOGUE.some(({ id, maps }) => probes.includes(id) && maps.includes(map));
 }
 
 /** Device slots, with the last one for what has no device. */

@@ -3,8 +3,8 @@
 // Reads no file and knows no flag: see load.ts.
 
 import { z } from 'zod';
-import { MEASURES, probeOf } from '../probes/index.ts';
-import type { Measure } from '../probes/probe.ts';
+import { CATALOGUE, probeOf } from '../probes/index.ts';
+import type { CatalogueEntry } from '../probes/probe.ts';
 import { PROFILE_NAMES } from '../probes/profiles.ts';
 import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
 import { checkDuration } from './duration.ts';
@@ -19,9 +19,7 @@ const BUDGET_MAX_NS = 16_000_000_000;
 const settings = section({
   /** Sets the budgets that the file does not state; see src/probes/profiles.ts. */
   profile: oneOf(PROFILE_NAMES).optional(),
-  probes: section(
-    Object.fromEntries(MEASURES.map((measure) => [measure.id, probeSection(measure)])),
-  ),
+  probes: section(Object.fromEntries(CATALOGUE.map((entry) => [entry.id, probeSection(entry)]))),
   /** `auto` takes libbpf, and bpftrace for a probe that libbpf cannot measure here. */
   backend: oneOf(['auto', 'libbpf', 'bpftrace']).default('auto'),
   labels: section({
@@ -87,8 +85,8 @@ export function checkSettings(
 
 /** A stated budget wins over the profile's, the profile's over the probe's own default. */
 function withBudgets(given: Settings): Config {
-  const configOf = ({ id, ...measure }: Measure): ProbeConfig => {
-    const { enabled = measure.enabled, budget } = (given.probes[id] ?? {}) as GivenProbe;
+  const configOf = ({ id, ...entry }: CatalogueEntry): ProbeConfig => {
+    const { enabled = entry.enabled, budget } = (given.probes[id] ?? {}) as GivenProbe;
     const probe = probeOf(id);
     const usual =
       given.profile === undefined ? probe?.budget_ns : probe?.profileBudgets_ns[given.profile];
@@ -96,7 +94,7 @@ function withBudgets(given: Settings): Config {
   };
   return {
     ...given,
-    probes: Object.fromEntries(MEASURES.map((measure) => [measure.id, configOf(measure)])),
+    probes: Object.fromEntries(CATALOGUE.map((entry) => [entry.id, configOf(entry)])),
   };
 }
 
@@ -105,7 +103,7 @@ interface GivenProbe {
   readonly budget?: number;
 }
 
-function probeSection({ id, enabled }: Measure) {
+function probeSection({ id, enabled }: CatalogueEntry) {
   const onOff = flag().default(enabled);
   if (probeOf(id) === undefined) return section({ enabled: onOff });
   return section({

@@ -1,8 +1,8 @@
 // drops: packets that the kernel threw away on the receive path, by reason. No latency: a count.
 
-import type { Measure } from './probe.ts';
+import type { CatalogueEntry } from './probe.ts';
 
-export const drops: Measure = {
+export const drops: CatalogueEntry = {
   id: 'drops',
   enabled: true,
   hooks: ['drop'],

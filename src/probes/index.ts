@@ -5,7 +5,7 @@ import { drops } from './drops.ts';
 import { hardirqDuration } from './hardirq_duration.ts';
 import { irqToSoftirq } from './irq_to_softirq.ts';
 import { napiPoll } from './napi_poll.ts';
-import type { Measure, Probe } from './probe.ts';
+import type { CatalogueEntry, Probe } from './probe.ts';
 import { receiveToSocket } from './receive_to_socket.ts';
 import { socketToRead } from './socket_to_read.ts';
 import { softirqDuration } from './softirq_duration.ts';
@@ -28,7 +28,7 @@ export const PROBES: readonly Probe[] = [
 ];
 
 /** Everything that can be switched on and off. */
-export const MEASURES: readonly Measure[] = [...PROBES, drops];
+export const CATALOGUE: readonly CatalogueEntry[] = [...PROBES, drops];
 
 /** Can bpftrace measure it? */
 export function hasScript(id: string): boolean {

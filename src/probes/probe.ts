@@ -4,7 +4,7 @@
 import type { ProfileName } from './profiles.ts';
 
 /** Anything that attaches to the kernel and can be switched on and off. */
-export interface Measure {
+export interface CatalogueEntry {
   /** The stem of everything that belongs to it: files, metric, documentation. */
   readonly id: string;
   /** On unless the configuration says otherwise; what is off costs nothing. */
@@ -25,7 +25,7 @@ export interface Measure {
 export type By = 'irq' | 'device' | 'protocol' | 'device_protocol' | 'vector';
 
 /** A latency, or how long something lasts. */
-export interface Probe extends Measure {
+export interface Probe extends CatalogueEntry {
   /** From which kernel event to which, in one line. */
   readonly from: string;
   readonly to: string;
@@ -76,6 +76,6 @@ export function labelsOf({ by }: Probe): readonly ProbeLabel[] {
 }
 
 /** All that it attaches to where it can, in order of need. */
-export function hooksOf(measure: Measure): string[] {
-  return [...measure.hooks, ...measure.hooksOptional, ...measure.hooksExact];
+export function hooksOf(entry: CatalogueEntry): string[] {
+  return [...entry.hooks, ...entry.hooksOptional, ...entry.hooksExact];
 }

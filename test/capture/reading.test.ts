@@ -6,7 +6,7 @@ import { FATES, FLAWS } from '../../src/capture/books.ts';
 import { OTHER_REASON, type Reading } from '../../src/capture/reading.ts';
 import { deviceSlots } from '../../src/capture/slots.ts';
 import { count } from '../../src/histogram/histogram.ts';
-import { MEASURES, PROBES } from '../../src/probes/index.ts';
+import { CATALOGUE, PROBES } from '../../src/probes/index.ts';
 import { DEVICES, FIRST, Machine, NONE } from './machine.ts';
 
 /** Latencies without their histograms, and how many each holds. */
@@ -30,7 +30,7 @@ describe('a machine that has counted nothing', () => {
       ...{ latencies: [], received: [], drops: [], transmitDrops: 0, polls: [] },
       ...{ deliveriesWithoutStart: 0, pending: 0 },
     });
-    const ids = MEASURES.map(({ id }) => id);
+    const ids = CATALOGUE.map(({ id }) => id);
     expect(reading.events).toEqual(Object.fromEntries(ids.map((id) => [id, { sent: 0, lost: 0 }])));
   });
 

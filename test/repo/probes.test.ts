@@ -1,10 +1,10 @@
 // House rule: everything that belongs to a probe carries its id, and nothing of it is missing.
 
 import { describe, expect, test } from 'vitest';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { projectFiles, textOf } from './project_files.ts';
 
-describe.each(MEASURES.map(({ id }) => ({ id })))('the probe $id', ({ id }) => {
+describe.each(CATALOGUE.map(({ id }) => ({ id })))('the probe $id', ({ id }) => {
   test('has its kernel source', () => {
     expect(projectFiles(), `write bpf/${id}.h`).toContain(`bpf/${id}.h`);
   });

@@ -65,7 +65,7 @@ const HOSTS: readonly Host[] = [
 ];
 
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'] as const;
-const NO_MEASUREMENT = {
+const NOTHING_CAPTURED = {
   states: [],
   failure: undefined,
   histograms: new Map(),
@@ -116,8 +116,8 @@ describe.each(HOSTS)('$name', ({ name, series, rungs, cases }) => {
 
   test('the books of every rung balance when all is over', () => {
     const differences = all.at(-1)?.rungs.map(({ rung, reading }) => {
-      const measurement = { ...NO_MEASUREMENT, reading };
-      return [rung, ...PACKET_PROBES.map((probe) => booksOf(measurement, probe).difference)];
+      const captured = { ...NOTHING_CAPTURED, reading };
+      return [rung, ...PACKET_PROBES.map((probe) => booksOf(captured, probe).difference)];
     });
     expect(differences).toEqual(Object.keys(rungs).map((rung) => [rung, 0, 0]));
   });

@@ -1,4 +1,4 @@
-// A probe's measurement taken apart by its labels: by device and protocol, or by softirq vector. Pure but
+// What was captured of a probe, taken apart by its labels: by device and protocol, or by softirq vector. Pure but
 // for the names of devices.
 
 import type { Latency, Reading } from '../../capture/reading.ts';

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../addon/addon.ts';
 import { captureOptions } from '../../agent/capture_options.ts';
 import { askedToEnd, endAtHangUp, endInOrder } from '../../agent/signals.ts';
+import { type Captured, captureOnce } from '../../capture/capture_once.ts';
 import { explain } from '../../capture/explain.ts';
-import { type Measurement, measure } from '../../capture/measure.ts';
 import type { Reading } from '../../capture/reading.ts';
 import { probeStatuses } from '../../capture/status.ts';
 import { count, quantile } from '../../histogram/histogram.ts';
@@ -31,32 +31,32 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
   endAtHangUp();
   const { config, durationMs, json, exact } = options;
   const settings = captureOptions(config, exact);
-  let measurement: Measurement | undefined;
+  let captured: Captured | undefined;
   let failure: string | undefined;
   try {
     const pagesPerCpu = exact
       ? Math.max(EXACT_PAGES_PER_CPU, settings.pagesPerCpu)
       : settings.pagesPerCpu;
-    measurement = await measure({ ...settings, pagesPerCpu }, () => waitOrInterrupt(durationMs));
-    failure = measurement.failure;
+    captured = await captureOnce({ ...settings, pagesPerCpu }, () => waitOrInterrupt(durationMs));
+    failure = captured.failure;
   } catch (error) {
     failure = explain(error);
   }
-  const statuses = probeStatuses(settings.probes, measurement?.states ?? [], failure);
+  const statuses = probeStatuses(settings.probes, captured?.states ?? [], failure);
   const names = hostNames();
   const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map((probe) => {
     const status = statuses.find(({ id }) => id === probe.id);
     return {
-      ...recordOf(probe.id, measurement, exact, status?.up ?? false, status?.reason ?? ''),
-      parts: recordParts(probe, measurement?.reading, names),
+      ...recordOf(probe.id, captured, exact, status?.up ?? false, status?.reason ?? ''),
+      parts: recordParts(probe, captured?.reading, names),
     };
   });
   const result = {
-    seconds: measurement?.seconds ?? 0,
+    seconds: captured?.seconds ?? 0,
     exact,
-    received: measurement?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
-    pending: measurement?.reading?.pending ?? 0,
-    ...(settings.probes.includes('drops') ? { drops: dropsOf(measurement?.reading) } : {}),
+    received: captured?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
+    pending: captured?.reading?.pending ?? 0,
+    ...(settings.probes.includes('drops') ? { drops: dropsOf(captured?.reading) } : {}),
     probes: records,
   };
   print(
@@ -98,7 +98,7 @@ function dropsOf(reading: Reading | undefined): Record<string, number> {
   return Object.fromEntries([...sums].sort(([, a], [, b]) => b - a));
 }
 
-/** The wait of the measurement; Ctrl-C ends it early and what was measured is still printed. */
+/** The wait of the capture; Ctrl-C ends it early and what was measured is still printed. */
 async function waitOrInterrupt(durationMs: number): Promise<void> {
   // A rejection says that it was ended.
   await sleep(durationMs, undefined, { signal: askedToEnd }).catch(() => {});
@@ -106,14 +106,14 @@ async function waitOrInterrupt(durationMs: number): Promise<void> {
 
 function recordOf(
   id: string,
-  measurement: Measurement | undefined,
+  captured: Captured | undefined,
   exact: boolean,
   up: boolean,
   reason: string,
 ): Omit<ProbeRecord, 'parts'> {
-  const histogram = measurement?.histograms.get(id);
+  const histogram = captured?.histograms.get(id);
   const latencies = Float64Array.from(
-    (measurement?.observations ?? [])
+    (captured?.observations ?? [])
       .filter(({ probe }) => probe === id)
       .map(({ latencyNs }) => latencyNs),
   ).sort();
@@ -138,11 +138,11 @@ function recordOf(
     ...(exact
       ? {
           max_seconds: (latencies.at(-1) ?? 0) / 1e9,
-          observations_lost: measurement?.reading?.events[id]?.lost ?? 0,
+          observations_lost: captured?.reading?.events[id]?.lost ?? 0,
         }
       : {}),
     buckets: [...(histogram?.counts ?? [])],
-    unmatched: measurement?.reading?.unmatched[id] ?? {},
+    unmatched: captured?.reading?.unmatched[id] ?? {},
   };
 }
 

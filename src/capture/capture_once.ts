@@ -1,4 +1,4 @@
-// Measures once, for a while: what `rxscope record` prints and what the tests hold against known
+// One capture, for a while: what `rxscope record` prints and what the tests hold against known
 // traffic. Deltas of the kernel's counters, and in exact mode the observations themselves.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,8 @@ import type { HookState } from './ladder.ts';
 import type { Reading } from './reading.ts';
 import type { Observation } from './records.ts';
 
-export interface Measurement {
+/** What one capture yielded. */
+export interface Captured {
   readonly states: readonly HookState[];
   /** Why nothing at all could be loaded. */
   readonly failure: string | undefined;
@@ -27,11 +28,11 @@ export interface Measurement {
 /**
  * Attaches, runs `during` (a wait, or traffic), lets packets under way arrive, detaches, reads.
  */
-export async function measure(
+export async function captureOnce(
   options: CaptureOptions,
   during: () => Promise<unknown>,
   addon: Addon = loadAddon(),
-): Promise<Measurement> {
+): Promise<Captured> {
   const capture = openKernelCapture(addon, options);
   const observations: Observation[] = [];
   try {
