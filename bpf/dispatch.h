@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What a hook means to each probe that is on, where it serves several. What is off is no code: `<id>_on` is
- * known before the programs are loaded. A hook of one probe calls that probe.
+ * All probes, and what a hook means to each that is on, where it serves several. What is off is no code:
+ * `<id>_on` is known before the programs are loaded. The program of a hook of one probe calls that probe.
  */
 #ifndef RXSCOPE_DISPATCH_H
 #define RXSCOPE_DISPATCH_H
@@ -11,7 +11,9 @@
 #include "drops.h"
 #include "hardirq_duration.h"
 #include "irq_to_softirq.h"
+#include "napi_poll.h"
 #include "raw_delivery.h"
+#include "socket_to_read.h"
 #include "softirq_duration.h"
 #include "softirq_raise_to_entry.h"
 #include "tcp_delivery.h"

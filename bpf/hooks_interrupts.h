@@ -6,7 +6,6 @@
 #define RXSCOPE_HOOKS_INTERRUPTS_H
 
 #include "dispatch.h"
-#include "napi_poll.h"
 
 /* ---- irq_handler_entry, irq_handler_exit, softirq_raise: a device interrupts, and leaves work --- */
 

@@ -59,16 +59,13 @@ static __always_inline __u64 worker(const struct cpu_state *s)
 	return in_net_rx(s) ? s->softirq_ns : bpf_get_current_task();
 }
 
-/* Where a packet was received. Those of a way other than the softirq are flaws of softirq_to_socket. */
+/* Where a packet was received. */
 enum origin {
-	ORIGIN_OUTSIDE_SOFTIRQ = SOFTIRQ_TO_SOCKET_OUTSIDE_SOFTIRQ - FLAW_OWN,	/* tun and the like */
-	ORIGIN_SOFTIRQ = SOFTIRQ_TO_SOCKET_SOCKET_BACKLOG - FLAW_OWN,
-	/* by a thread that polls a NAPI, or the backlog */
-	ORIGIN_THREADED_NAPI = SOFTIRQ_TO_SOCKET_THREADED_NAPI - FLAW_OWN,
-	/* by a process that polls its NAPI while it waits */
-	ORIGIN_BUSY_POLL = SOFTIRQ_TO_SOCKET_BUSY_POLL - FLAW_OWN,
-	/* no NET_RX entry has been seen on this CPU yet */
-	ORIGIN_MIDWAY = SOFTIRQ_TO_SOCKET_ATTACHED_MIDWAY - FLAW_OWN,
+	ORIGIN_OUTSIDE_SOFTIRQ,	/* tun and the like */
+	ORIGIN_SOFTIRQ,
+	ORIGIN_THREADED_NAPI,	/* by a thread that polls a NAPI, or the backlog */
+	ORIGIN_BUSY_POLL,	/* by a process that polls its NAPI while it waits */
+	ORIGIN_MIDWAY,		/* no NET_RX entry has been seen on this CPU yet */
 	ORIGINS_ALL = 8,	/* a power of two that holds them */
 };
 

@@ -14,6 +14,14 @@
 
 #include "observe.h"
 
+/* Its flaw of an origin. */
+#define ORIGIN_FLAW(origin) (FLAW_OWN + (origin))
+_Static_assert(ORIGIN_FLAW(ORIGIN_OUTSIDE_SOFTIRQ) == SOFTIRQ_TO_SOCKET_OUTSIDE_SOFTIRQ, "");
+_Static_assert(ORIGIN_FLAW(ORIGIN_SOFTIRQ) == SOFTIRQ_TO_SOCKET_SOCKET_BACKLOG, "");
+_Static_assert(ORIGIN_FLAW(ORIGIN_THREADED_NAPI) == SOFTIRQ_TO_SOCKET_THREADED_NAPI, "");
+_Static_assert(ORIGIN_FLAW(ORIGIN_BUSY_POLL) == SOFTIRQ_TO_SOCKET_BUSY_POLL, "");
+_Static_assert(ORIGIN_FLAW(ORIGIN_MIDWAY) == SOFTIRQ_TO_SOCKET_ATTACHED_MIDWAY, "");
+
 /* Accounts for a packet that is on its socket's queue; true when user space is to hear of it. */
 static __always_inline bool softirq_to_socket(struct cpu_state *s, enum origin origin,
 					      __u64 received_ns, __u64 queued_ns, __u32 histogram,
@@ -21,7 +29,7 @@ static __always_inline bool softirq_to_socket(struct cpu_state *s, enum origin o
 {
 	if (origin == ORIGIN_SOFTIRQ && in_net_rx(s) && received_ns >= s->softirq_ns)
 		return observe(s, SOFTIRQ_TO_SOCKET, histogram, s->softirq_ns, queued_ns, shared);
-	flawed(s, SOFTIRQ_TO_SOCKET, FLAW_OWN + (origin & (ORIGINS_ALL - 1)), shared);
+	flawed(s, SOFTIRQ_TO_SOCKET, ORIGIN_FLAW(origin & (ORIGINS_ALL - 1)), shared);
 	return false;
 }
 

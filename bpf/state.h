@@ -62,7 +62,7 @@ struct packet {
 #define WINDOW 8		/* places that a key may take from its hash on */
 
 struct cpu_state {
-	/* irq_to_softirq, hardirq_duration */
+	/* the device interrupt in progress, and what one has raised */
 	__u64 irq_ns;		/* entry of the device interrupt handler now running, else 0 */
 	__u64 raised_ns;	/* entry of the oldest interrupt whose NET_RX raise is unserved */
 	__u32 irq;
@@ -75,7 +75,7 @@ struct cpu_state {
 	__u32 seen_entry;	/* has any entry been seen on this CPU */
 	__u64 softirq_task;	/* PREEMPT_RT: the task in which it runs */
 
-	/* other runs: softirq_raise_to_entry, softirq_duration, napi_poll, wakeup_to_run */
+	/* softirqs of all vectors, polls, and readers that are being told */
 	__u64 vector_raised_ns[VECTORS_ALL];	/* first unserved raise of each vector, else 0 */
 	__u64 entered_ns;	/* entry of the softirq in progress, of whatever vector */
 	__u64 poll_ns;		/* when the next poll's time begins, 0 when that is not known */

@@ -70,7 +70,7 @@ export interface PollWork {
   readonly exhausted: number;
 }
 
-/** As poll_bucket() of bpf/napi_poll.h counts. */
+/** As poll_bucket() in bpf/ counts. */
 export const POLL_BOUNDS = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] as const;
 
 /** What is counted by device, too. A histogram that never got an observation is absent. */

@@ -24,7 +24,7 @@ export const softirqToSocket: Probe = {
   hooks: ['softirq_entry', 'softirq_exit', 'receive', 'data_ready'],
   hooksOptional: ['tcp_segment', 'drop'],
   hooksExact: ['udp_queue', 'raw_queue', 'tcp_data'],
-  // Other ways to a socket: enum origin of bpf/running.h.
+  // Other ways to a socket, in the order of enum origin of bpf/running.h.
   causes: ['outside_softirq', 'socket_backlog', 'threaded_napi', 'busy_poll', 'attached_midway'],
   maps: [],
   everyPacket: true,

@@ -11,7 +11,7 @@ import { type ScriptState, Supervisor } from './supervisor.ts';
 
 export interface ScriptStatus {
   readonly probe: string;
-  /** Its file, such as `receive_to_socket.bt`. */
+  /** Its file: `<probe>.bt`. */
   readonly program: string;
   readonly state: ScriptState;
   /** Version of the bpftrace that runs it, when there is one. */
