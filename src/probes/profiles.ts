@@ -1,5 +1,5 @@
-// Named sets of budgets. A profile changes nothing but budgets, and a budget that the configuration states wins.
-// Each probe says its own for each of them; the figures that the reasons there cite are typical ones, not laws.
+// Named sets of budgets. A profile changes nothing but budgets, and a budget that the configuration states
+// wins. Each probe says its own; the figures that the reasons there cite are typical ones, not laws.
 
 /**
  * Who bears what:

@@ -1,5 +1,5 @@
-// What was captured of a probe, taken apart by its labels: by device and protocol, or by softirq vector. Pure but
-// for the names of devices.
+// What was captured of a probe, taken apart by its labels: by device and protocol, or by softirq vector. Pure
+// but for the names of devices.
 
 import type { Latency, Reading } from '../../capture/reading.ts';
 import {
