@@ -1,6 +1,7 @@
 // The agent: one capture, the host's names for its numbers, and the snapshot that a scrape gets.
 // Does nothing while nobody scrapes; what the kernel counts waits there.
 
+import { release } from 'node:os';
 import type { Logger } from 'pino';
 import { type Addon, loadAddon } from '../addon/addon.ts';
 import type { BpftraceBackend, ScriptStatus } from '../capture/bpftrace/backend.ts';
@@ -12,21 +13,34 @@ import type { ProbeStatus } from '../capture/status.ts';
 import { probeStatuses, withScripts } from '../capture/status.ts';
 import type { Config } from '../config/schema.ts';
 import { exemplarOf } from '../metrics/exemplars.ts';
+import { Exporter, type ExportOptions } from '../metrics/exporter.ts';
 import type { Snapshot } from '../metrics/model.ts';
+import { processFamilies } from '../metrics/process.ts';
+import type { AgentState } from '../metrics/self_families.ts';
 import { hasScript } from '../probes/index.ts';
+import { Collectors } from '../readings/collectors.ts';
 import { DropEvents, type NamedDrop } from '../readings/drop_events.ts';
+import type { NamedReading } from '../readings/named_reading.ts';
 import { type NamedOutlier, Outliers } from '../readings/outliers.ts';
 import type { ServeSource } from '../serve/source.ts';
-import { captureOptions, enabledIn } from './capture_options.ts';
-import { Gatherer } from './gatherer.ts';
-import { VERSION } from './version.ts';
+import { budgets, captureOptions, enabledIn } from './capture_options.ts';
+import { type Extent, Reader } from './reader.ts';
+import { singleFlight } from './single_flight.ts';
+import { REVISION, VERSION } from './version.ts';
+
+/** From the least. */
+const EXTENTS: readonly Extent[] = ['counters', 'all'];
 
 export class Agent implements ServeSource {
   readonly version = VERSION;
   readonly #log: Logger;
   readonly #outliers: Outliers;
   readonly #drops: DropEvents;
-  readonly #gatherer: Gatherer;
+  readonly #reader: Reader;
+  readonly #exporter: Exporter;
+  readonly #flight = singleFlight<NamedReading>((signal, extent) =>
+    this.#reader.read(this.#sources(), EXTENTS[extent] ?? 'all', signal),
+  );
   #config: Config;
   #capture: KernelCapture | undefined;
   #scripts: BpftraceBackend | undefined;
@@ -43,11 +57,23 @@ export class Agent implements ServeSource {
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#gatherer = new Gatherer(config, log);
-    this.#outliers = new Outliers(config.outliers_kept, (outlier) =>
-      this.#gatherer.outlierDevice(outlier),
+    this.#reader = new Reader(
+      enabledIn(config).includes('drops') && config.backend !== 'bpftrace',
+      log,
     );
-    this.#drops = new DropEvents(config.outliers_kept, this.#gatherer);
+    this.#exporter = new Exporter(
+      this.#exportOptions(),
+      {
+        state: () => this.#state(),
+        exemplars: (probe, labels) => this.#outliers.ofSeries(probe, labels).map(exemplarOf),
+        process: async () => (this.#config.process_metrics ? processFamilies() : []),
+      },
+      new Collectors(log),
+    );
+    this.#outliers = new Outliers(config.outliers_kept, (outlier) =>
+      this.#reader.outlierDevice(outlier),
+    );
+    this.#drops = new DropEvents(config.outliers_kept, this.#reader);
   }
 
   /**
@@ -63,7 +89,9 @@ export class Agent implements ServeSource {
     this.#statuses = chosen
       ? probeStatuses(enabled, [], 'bpftrace is starting')
       : probeStatuses(enabled, this.#capture?.states ?? [], failure);
-    this.#gatherer.start(this.#capture?.cpus ?? 0);
+    const cpus = this.#capture?.cpus ?? 0;
+    this.#reader.start(cpus > 0);
+    this.#exporter.chooseCpuLabel(this.#reader.known(), cpus);
     const missing = this.#statuses.filter(
       ({ id, up }) => !up && enabled.includes(id) && hasScript(id),
     );
@@ -161,7 +189,8 @@ export class Agent implements ServeSource {
   reconfigure(config: Config): void {
     this.#config = config;
     this.#capture?.configure(captureOptions(config, false));
-    this.#gatherer.reconfigure(config, this.#capture?.cpus ?? 0);
+    this.#exporter.reconfigure(this.#exportOptions());
+    this.#exporter.chooseCpuLabel(this.#reader.known(), this.#capture?.cpus ?? 0);
     this.#reloadSucceeded = true;
   }
 
@@ -184,19 +213,54 @@ export class Agent implements ServeSource {
     this.#lostLogLines = of;
   }
 
-  gather(): Promise<Snapshot> {
+  /**
+   * Everything at one moment, or the `counters` alone, which costs little. Callers at the same time share one
+   * reading; who comes later has a fresh one. Nobody's reading depends on whether others read, too. A part
+   * that fails is told inside; rejects only with the signal's reason when it aborts.
+   */
+  read(extent: Extent, signal: AbortSignal): Promise<NamedReading> {
+    return this.#flight(signal, EXTENTS.indexOf(extent));
+  }
+
+  async gather(signal: AbortSignal): Promise<Snapshot> {
+    return this.#exporter.snapshot(await this.read('all', signal));
+  }
+
+  #sources() {
     const enabled = this.enabledProbes();
-    return this.#gatherer.gather({
+    return {
       capture: this.#capture,
       scripts: this.#scripts,
       statuses: this.statuses().filter(({ id }) => enabled.includes(id)),
       onlyScripts: this.#onlyScripts(),
       statistics: this.#statistics !== undefined,
+      perCpu: this.#exporter.perCpu,
+    };
+  }
+
+  #state(): AgentState {
+    return {
       reloadSucceeded: this.#reloadSucceeded && this.#webReloadSucceeded,
       certificateExpiresAt: this.#certificateExpiresAt(),
       lostLogLines: this.#lostLogLines(),
-      exemplars: (probe, labels) => this.#outliers.ofSeries(probe, labels).map(exemplarOf),
-    });
+      build: {
+        version: VERSION,
+        revision: REVISION,
+        // By a system call: /proc may hide its file.
+        kernel: release(),
+        nodeversion: process.version,
+      },
+    };
+  }
+
+  #exportOptions(): ExportOptions {
+    const { series_max, labels } = this.#config;
+    return {
+      probes: this.enabledProbes(),
+      budgets_ns: budgets(this.#config),
+      seriesMax: series_max,
+      cpuLabel: labels.cpu,
+    };
   }
 
   /** Detaches everything; harmless twice. Resolves when no process is left, either. */
@@ -207,7 +271,7 @@ export class Agent implements ServeSource {
     this.#statistics = undefined;
     this.#capture?.close();
     this.#capture = undefined;
-    this.#gatherer.close();
+    this.#reader.close();
     await this.#scripts?.stop();
   }
 

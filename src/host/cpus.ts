@@ -39,18 +39,6 @@ export function parseCpuList(text: string): number[] {
   return [...cpus].sort((a, b) => a - b);
 }
 
-/** The reverse of `parseCpuList`, as the kernel prints it: ascending, ranges of two written `0-1`. */
-export function formatCpuList(cpus: Iterable<number>): string {
-  const sorted = [...new Set(cpus)].sort((a, b) => a - b);
-  const ranges: { first: number; last: number }[] = [];
-  for (const cpu of sorted) {
-    const range = ranges.at(-1);
-    if (range !== undefined && range.last === cpu - 1) range.last = cpu;
-    else ranges.push({ first: cpu, last: cpu });
-  }
-  return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join();
-}
-
 /**
  * The kernel's mask format (`%*pb`): hexadecimal words of 32 bits, the highest CPUs first: `1,00000000`
  * is CPU 32. Only the first word may be shorter. Empty when there is anything but such words.

@@ -16,6 +16,8 @@ export interface DropReasons {
    * known but its names are not, `UNKNOWN_OPENVSWITCH_<n>`.
    */
   name(reason: number): string;
+  /** Of the core's reasons, without prefix. */
+  readonly names: readonly string[];
   /** The number of a core reason by its name without prefix; undefined when this kernel has none. */
   numberOf(name: string): number | undefined;
 }
@@ -54,6 +56,7 @@ export function dropReasons(enums: readonly KernelEnum[]): DropReasons {
   return {
     known: numbers.size > 0,
     notDrops: core.flatMap(([name, value]) => (NOT_DROPS.includes(name) ? [value] : [])),
+    names: [...numbers.keys()],
     name: (reason) => names.get(reason) ?? unknown(reason, subsystems),
     numberOf: (name) => numbers.get(name),
   };

@@ -236,24 +236,8 @@ export interface RawStatistics {
 }
 
 /**
- * The driver's own statistics by the driver's own names (`ethtool -S`). Of a name that the driver
- * repeats for each queue (vmxnet3), the sum.
- */
-export function driverStatistics(
-  call: EthtoolCall,
-  device: string,
-): Map<string, number> | undefined {
-  const raw = rawStatistics(call, device);
-  if (raw === undefined) return undefined;
-  const named = new Map<string, number>();
-  for (const [position, name] of statisticNames(raw.names).entries())
-    named.set(name, (named.get(name) ?? 0) + raw.value(position));
-  return named;
-}
-
-/**
- * The same for a caller that knows the names already, whose decoding costs most where there are
- * thousands. They are read anyway: other queues can bring other names without changing their number.
+ * The driver's own statistics (`ethtool -S`). The names are not decoded, which costs most where there are
+ * thousands. They are read each time: other queues can bring other names without changing their number.
  */
 export function rawStatistics(call: EthtoolCall, device: string): RawStatistics | undefined {
   for (let tries = 0; tries <= RETRIES_MAX; tries++) {

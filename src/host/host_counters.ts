@@ -99,13 +99,14 @@ export class HostCounters {
     return this.#devices;
   }
 
+  /** Of its own: what is read later does not change it. */
   #reading(): HostReading {
     return {
       cpus: [...this.#cpus].sort((a, b) => a - b),
-      softnet: new Map(Array.from(this.#softnet, ([count, { totals }]) => [count, totals])),
+      softnet: copied(this.#softnet),
       backlogPackets: this.#backlogPackets,
-      softirqs: new Map(Array.from(this.#softirqs, ([vector, { totals }]) => [vector, totals])),
-      cpuSeconds: this.#cpuSeconds,
+      softirqs: copied(this.#softirqs),
+      cpuSeconds: new Map(this.#cpuSeconds),
       contextSwitches: this.#contextSwitches,
       interrupts: this.#interrupts.counts(),
       links: this.#links,
@@ -117,9 +118,7 @@ export class HostCounters {
       ),
       devices: Array.from(this.#facts.values(), ({ facts }) => facts),
       settings: this.#settings,
-      protocols: new Map(
-        Array.from(this.#protocols, ([protocol, { totals }]) => [protocol, totals]),
-      ),
+      protocols: copied(this.#protocols),
     };
   }
 
@@ -252,4 +251,10 @@ export class HostCounters {
   #awake(): Link[] {
     return this.#links.filter((link) => link.up && hasHardware(link));
   }
+}
+
+function copied<Key, Inner>(
+  counts: ReadonlyMap<Key, { readonly totals: ReadonlyMap<Inner, number> }>,
+): Map<Key, ReadonlyMap<Inner, number>> {
+  return new Map(Array.from(counts, ([key, { totals }]) => [key, new Map(totals)]));
 }

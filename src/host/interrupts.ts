@@ -66,11 +66,6 @@ export function interruptOwners(
   return settlePlain(found);
 }
 
-/** The same from a table read for it alone. */
-export function networkInterrupts(roots: Roots = HOST_ROOTS): ReadonlyMap<number, IrqOwner> {
-  return interruptOwners(readInterrupts(roots), roots);
-}
-
 /** Are the owners of one table those of the other too, for the same devices? Counts do not matter. */
 export function sameInterrupts(one: InterruptTable, other: InterruptTable): boolean {
   return (

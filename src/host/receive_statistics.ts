@@ -129,13 +129,8 @@ const QUEUE_NUMBERS: readonly (readonly [RegExp, string])[] = [
  * Those of a driver's statistics that count lost packets of reception, by the driver's names, at
  * most RECEIVE_DROP_STATISTICS_MAX. Those of single queues are summed, under the name without the
  * queue's number, unless the driver tells the sum itself. A sum falls when queues are taken away.
+ * Names are only decoded when they have changed.
  */
-export function receiveDropStatistics(stats: ReadonlyMap<string, number>): Map<string, number> {
-  const values = [...stats.values()];
-  return sums(receiveDropPositions([...stats.keys()]), (position) => values[position] ?? 0);
-}
-
-/** The same straight from the driver, for a gather: names are only decoded when they have changed. */
 export class ReceiveDrops {
   readonly #call: EthtoolCall;
   readonly #known = new Map<string, { names: Uint8Array; positions: Positions }>();

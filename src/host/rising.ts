@@ -146,9 +146,9 @@ export class InterruptTotals {
     const sources: InterruptSource[] = [];
     for (const { irq, owner, total } of this.#lines.values()) {
       if (owner === undefined) addTo(others, total, 1);
-      else sources.push({ irq: String(irq), owner, counts: total });
+      else sources.push({ irq: String(irq), owner, counts: total.slice() });
     }
-    return { cpus: this.#cpus, sources, others };
+    return { cpus: [...this.#cpus], sources, others };
   }
 
   #follow(row: InterruptRow, positions: Uint32Array, owners: ReadonlyMap<number, IrqOwner>): void {

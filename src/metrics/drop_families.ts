@@ -2,11 +2,8 @@
 // packet once, and what the protocols count. Pure. Which counter sees which drop, and where they
 // overlap, stands in grafana/drops.md.
 
-import type { DropCount } from '../capture/reading.ts';
-import type { DropReasons } from '../host/drop_reasons.ts';
 import { PROTOCOL_COUNTERS } from '../host/protocol_counters.ts';
-import type { SymbolNames } from '../host/symbols.ts';
-import { type DeviceLabels, reasonLabel } from '../readings/names.ts';
+import type { Known, NamedPackets } from '../readings/named_reading.ts';
 import type { Family, Labels, ScalarSample } from './model.ts';
 
 /** The part of a link that matters here; a Link of src/host/links.ts is one. */
@@ -22,22 +19,22 @@ export interface DropLink {
   readonly stats: { readonly rx_missed_errors: number };
 }
 
-export interface DropInput extends Pick<DeviceLabels, 'deviceLabel'> {
+export interface DropInput {
   /** Are drops to be counted? What is off has no rows: 0 would say that nothing was dropped. */
   readonly counted: boolean;
   /** Undefined: they could not be (no permission); the rows exist with 0, and the probe is not up. */
-  readonly drops: readonly DropCount[] | undefined;
-  /** Freed undelivered elsewhere than on the receive path. */
-  readonly transmitDrops: number;
-  readonly reasons: DropReasons;
-  readonly symbols: SymbolNames;
-  /** Labels of devices that can receive: their series exist from the start. */
-  readonly devices: readonly string[];
+  readonly packets: Pick<NamedPackets, 'drops' | 'transmitDrops'> | undefined;
+  /** Their series exist from the start. */
+  readonly known: Pick<Known, 'devices' | 'dropReasons'>;
   /** What the cap on series leaves at most: of rows with 0 no more are made. */
   readonly seriesMax?: number;
-  readonly links: readonly DropLink[];
-  /** As readProtocolCounters of src/host/protocol_counters.ts gives them. */
-  readonly protocols: ReadonlyMap<string, ReadonlyMap<string, number>>;
+  readonly host:
+    | {
+        readonly links: readonly DropLink[];
+        /** As readProtocolCounters of src/host/protocol_counters.ts gives them. */
+        readonly protocols: ReadonlyMap<string, ReadonlyMap<string, number>>;
+      }
+    | undefined;
 }
 
 /** Reasons that matter in practice: their series exist from the start, where the kernel has them. */
@@ -69,7 +66,7 @@ export function dropFamilies(input: DropInput): Family[] {
       type: 'counter',
       name: 'rxscope_protocol_drops_total',
       help: "Counters of protocols that rise when something received is given up; protocol and counter together are nstat's name. They overlap each other and rxscope_drops_total: compare, do not add.",
-      samples: byProtocol(input.protocols),
+      samples: byProtocol(input.host?.protocols ?? new Map()),
     },
   ];
 }
@@ -86,38 +83,30 @@ function kernelFamilies(input: DropInput): Family[] {
       type: 'counter',
       name: 'rxscope_transmit_drops_total',
       help: 'Packets that the kernel freed undelivered elsewhere than on the receive path.',
-      samples: [{ labels: {}, value: input.transmitDrops }],
+      samples: [{ labels: {}, value: input.packets?.transmitDrops ?? 0 }],
     },
   ];
 }
 
-function byReason(input: DropInput): ScalarSample[] {
+function byReason({ packets, known }: DropInput): ScalarSample[] {
   const sums = new Sums();
-  for (const { reason, device, packets } of input.drops ?? []) {
-    const label = input.deviceLabel(device);
-    if (label !== undefined)
-      sums.add(
-        { reason: reasonLabel(reason, input.reasons, input.symbols), device: label },
-        packets,
-      );
-  }
-  const expected = EXPECTED_REASONS.filter((name) => input.reasons.numberOf(name) !== undefined);
-  for (const device of input.devices.slice(0, ZERO_DEVICES_MAX))
+  for (const { reason, device, packets: n } of packets?.drops ?? [])
+    sums.add({ reason, device }, n);
+  const expected = EXPECTED_REASONS.filter((name) => known.dropReasons.includes(name));
+  for (const device of known.devices.slice(0, ZERO_DEVICES_MAX))
     for (const reason of expected) sums.add({ reason, device }, 0);
   return sums.samples();
 }
 
 function total(input: DropInput): ScalarSample[] {
   const sums = new Sums();
-  for (const { name, stats } of cards(input.links))
+  for (const { name, stats } of cards(input.host?.links ?? []))
     sums.add({ where: 'device', device: name }, stats.rx_missed_errors);
   if (!input.counted) return sums.samples();
-  for (const device of input.devices.slice(0, input.seriesMax))
+  for (const device of input.known.devices.slice(0, input.seriesMax))
     sums.add({ where: 'kernel', device }, 0);
-  for (const { device, packets } of input.drops ?? []) {
-    const label = input.deviceLabel(device);
-    if (label !== undefined) sums.add({ where: 'kernel', device: label }, packets);
-  }
+  for (const { device, packets } of input.packets?.drops ?? [])
+    sums.add({ where: 'kernel', device }, packets);
   return sums.samples();
 }
 
@@ -132,7 +121,7 @@ function cards(links: readonly DropLink[]): DropLink[] {
   return links.filter((link) => isCard(link) && !masters.has(link.ifindex));
 }
 
-function byProtocol(protocols: DropInput['protocols']): ScalarSample[] {
+function byProtocol(protocols: NonNullable<DropInput['host']>['protocols']): ScalarSample[] {
   return PROTOCOL_COUNTERS.flatMap(([protocol, counter]) => {
     // A kernel without IPv6, or older than the counter.
     const value = protocols.get(protocol)?.get(counter);

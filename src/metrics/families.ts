@@ -1,8 +1,7 @@
-// The families that rxscope exports about packets, from one reading of the kernel's counters.
+// The families that rxscope exports about packets, from one reading.
 // Pure: the names, help texts and labels of the contract stand here and nowhere else. How many
 // series are left in the end is decided in series_cap.ts.
 
-import type { Latency, PollWork, Reading } from '../capture/reading.ts';
 import { POLL_BOUNDS } from '../capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
 import {
@@ -13,30 +12,27 @@ import {
   toNative,
 } from '../histogram/histogram.ts';
 import { labelsOf, type Probe } from '../probes/probe.ts';
-import { type DeviceLabels, labelOf } from '../readings/names.ts';
+import type { Known, NamedPackets, NamedPolls } from '../readings/named_reading.ts';
 import type { Exemplar, Family, HistogramSample, Labels, ScalarSample } from './model.ts';
 import { keyOf, SERIES_OF_A_LATENCY } from './samples.ts';
 import {
   packetScript,
-  type ScriptContext,
+  receivedSamples,
+  type Scripts,
   scriptLatencyFamily,
-  scriptReceived,
 } from './script_families.ts';
 
-/** What turns the kernel's numbers into names. */
-export interface FamilyContext extends DeviceLabels {
+export interface FamilyContext {
   readonly probes: readonly Probe[];
   /** By probe id. */
   readonly budgets_ns: Readonly<Record<string, number>>;
-  /** Devices that can receive: their series exist from the start. */
-  readonly devices: readonly string[];
-  /** Those of them that have interrupts of their own. */
-  readonly irqDevices: readonly string[];
+  /** Their series exist from the start. */
+  readonly known: KnownDevices;
   exemplars(probe: string, labels: Labels): readonly Exemplar[];
   /** The CPUs that get series of their own; empty when the cpu label is off. */
   readonly cpus: readonly number[];
   /** The probes that bpftrace measures. */
-  readonly scripts?: ScriptContext;
+  readonly scripts?: Scripts | undefined;
   /** What the cap on series leaves at most: of rows with 0 no more are made than that. */
   readonly seriesMax?: number;
 }
@@ -47,22 +43,23 @@ const CPU_LABEL_SHARE = 0.6;
 /** One latency row with its labels. Without a histogram there was no observation so far. */
 interface Row {
   readonly labels: Labels;
-  readonly cpu: number;
+  readonly cpu?: number;
   readonly histogram?: Histogram;
 }
 
 /** Latencies, budgets, received packets, polls and the books. */
-export function packetFamilies(reading: Reading | undefined, context: FamilyContext): Family[] {
+export function packetFamilies(
+  packets: NamedPackets | undefined,
+  context: FamilyContext,
+): Family[] {
   const { scripts, probes } = context;
   const script = scripts === undefined ? undefined : packetScript(scripts);
   // What bpftrace's scripts cannot know, how many were over budget, is left out and not guessed.
-  const exact = probes.filter(({ id }) => scripts?.readings.has(id) !== true);
-  const rows = new Map(exact.map((probe) => [probe.id, rowsOf(probe, reading, context)]));
+  const exact = probes.filter(({ id }) => scripts?.has(id) !== true);
+  const rows = new Map(exact.map((probe) => [probe.id, rowsOf(probe, packets, context)]));
   return [
     ...probes.map((probe) => probeFamily(probe, rows.get(probe.id) ?? [], context)),
-    ...probes
-      .filter(({ maps }) => maps.includes('polls'))
-      .flatMap((probe) => pollFamilies(probe, reading, context)),
+    ...(probes.some(({ maps }) => maps.includes('polls')) ? pollFamilies(packets) : []),
     {
       type: 'counter',
       name: 'rxscope_over_budget_total',
@@ -82,17 +79,17 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
       type: 'counter',
       name: 'rxscope_received_packets_total',
       help: 'Packets that entered netif_receive_skb. Per packet probe: received = observed + unmatched + pending. What removed devices had counted goes on as device="(removed)", here and wherever packets are counted by device.',
-      samples:
-        scripts === undefined || script === undefined
-          ? receivedSamples(reading, context)
-          : scriptReceived(script, context.devices, scripts),
+      samples: receivedSamples(
+        (script ?? packets)?.received ?? [],
+        context.known.devices.slice(0, zerosMax(context)),
+      ),
     },
     {
       type: 'counter',
       name: 'rxscope_unmatched_total',
       help: 'What a probe saw and could not use, by the real event behind it.',
       samples: probes.flatMap(({ id }) =>
-        Object.entries(scripts?.readings.get(id)?.unmatched ?? reading?.unmatched[id] ?? {}).map(
+        Object.entries(scripts?.get(id)?.unmatched ?? packets?.unmatched[id] ?? {}).map(
           ([cause, value]) => ({
             labels: { probe: id, cause },
             value,
@@ -104,23 +101,23 @@ export function packetFamilies(reading: Reading | undefined, context: FamilyCont
       type: 'gauge',
       name: 'rxscope_pending_packets',
       help: 'Packets received whose end is still open: on a socket backlog, or in a batch under way.',
-      samples: [{ labels: {}, value: (script ?? reading)?.pending ?? 0 }],
+      samples: [{ labels: {}, value: (script ?? packets)?.pending ?? 0 }],
     },
     {
       type: 'counter',
       name: 'rxscope_deliveries_without_start_total',
       help: 'Times that a socket was told of data which no packet under way on that CPU explains: queued for another CPU, a further copy, a merged packet.',
-      samples: [{ labels: {}, value: (script ?? reading)?.deliveriesWithoutStart ?? 0 }],
+      samples: [{ labels: {}, value: (script ?? packets)?.deliveriesWithoutStart ?? 0 }],
     },
   ];
 }
 
-type Known = Pick<FamilyContext, 'devices' | 'irqDevices'>;
+type KnownDevices = Pick<Known, 'devices' | 'irqDevices'>;
 
 /** Label sets that must exist from the start: one for each that can occur; about `most`, if there are more. */
 export function knownLabels(
   { by }: Probe,
-  { devices, irqDevices }: Known,
+  { devices, irqDevices }: KnownDevices,
   most = Number.POSITIVE_INFINITY,
 ): Labels[] {
   switch (by) {
@@ -144,23 +141,24 @@ export function knownLabels(
  * traffic would break every query.
  */
 export function cpuLabelFits(
-  context: Known & Pick<FamilyContext, 'probes'>,
+  probes: readonly Probe[],
+  known: KnownDevices,
   cpus: number,
   seriesMax: number,
 ): boolean {
-  const rows = context.probes.reduce((sum, probe) => sum + knownLabels(probe, context).length, 0);
+  const rows = probes.reduce((sum, probe) => sum + knownLabels(probe, known).length, 0);
   return rows * cpus * SERIES_OF_A_LATENCY <= seriesMax * CPU_LABEL_SHARE;
 }
 
-function rowsOf(probe: Probe, reading: Reading | undefined, context: FamilyContext): Row[] {
+function rowsOf(probe: Probe, packets: NamedPackets | undefined, context: FamilyContext): Row[] {
   const cpus = context.cpus.length > 0 ? context.cpus : [0];
-  const zero = knownLabels(probe, context, zerosMax(context) / SERIES_OF_A_LATENCY).flatMap(
-    (labels) => cpus.map((cpu) => ({ labels, cpu })),
-  );
-  const seen = (reading?.latencies ?? [])
-    .filter((latency) => latency.probe === probe.id)
-    .flatMap((latency) => rowOf(probe, latency, context));
+  const zero = zeroLabels(probe, context).flatMap((labels) => cpus.map((cpu) => ({ labels, cpu })));
+  const seen = (packets?.latencies ?? []).filter((latency) => latency.probe === probe.id);
   return [...zero, ...seen];
+}
+
+function zeroLabels(probe: Probe, context: FamilyContext): Labels[] {
+  return knownLabels(probe, context.known, zerosMax(context) / SERIES_OF_A_LATENCY);
 }
 
 /** One more than can be shown: then "(other)" says that there are others. */
@@ -168,26 +166,15 @@ function zerosMax({ seriesMax = Number.POSITIVE_INFINITY }: FamilyContext): numb
   return seriesMax + SERIES_OF_A_LATENCY;
 }
 
-function rowOf(probe: Probe, latency: Latency, context: FamilyContext): Row[] {
-  const { protocol = '', vector = '', cpu = 0, histogram } = latency;
-  const device = labelOf(probe.id, latency, context);
-  // The device went between the packet and this read: its series are gone with it.
-  if (device === undefined) return [];
-  const values = { device, protocol, vector };
-  const labels = Object.fromEntries(labelsOf(probe).map((label) => [label, values[label]]));
-  return [{ labels, cpu, histogram }];
-}
-
 function probeFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
-  const { scripts } = context;
-  const reading = scripts?.readings.get(probe.id);
-  if (scripts === undefined || reading === undefined) return latencyFamily(probe, rows, context);
-  const known = knownLabels(probe, context, zerosMax(context) / SERIES_OF_A_LATENCY);
-  return scriptLatencyFamily(probe, reading, known, scripts);
+  const script = context.scripts?.get(probe.id);
+  return script === undefined
+    ? latencyFamily(probe, rows, context)
+    : scriptLatencyFamily(probe, script, zeroLabels(probe, context));
 }
 
 function latencyFamily(probe: Probe, rows: readonly Row[], context: FamilyContext): Family {
-  const groups = group(rows, ({ labels, cpu }) =>
+  const groups = group(rows, ({ labels, cpu = 0 }) =>
     context.cpus.length > 0 ? { ...labels, cpu: String(cpu) } : labels,
   );
   const samples = groups.map(({ labels, histogram }): HistogramSample => {
@@ -245,7 +232,8 @@ function add(group: Group, histogram: Histogram): void {
 
 function overBudget(probe: Probe, rows: readonly Row[], context: FamilyContext): ScalarSample[] {
   const byDevice = labelsOf(probe).includes('device');
-  const known = probe.by === 'irq' ? context.irqDevices : byDevice ? context.devices : [''];
+  const known =
+    probe.by === 'irq' ? context.known.irqDevices : byDevice ? context.known.devices : [''];
   const sums = new Map<string, number>(
     known.slice(0, zerosMax(context)).map((device) => [device, 0]),
   );
@@ -256,25 +244,8 @@ function overBudget(probe: Probe, rows: readonly Row[], context: FamilyContext):
   return Array.from(sums, ([device, value]) => ({ labels: { probe: probe.id, device }, value }));
 }
 
-function receivedSamples(reading: Reading | undefined, context: FamilyContext): ScalarSample[] {
-  const known = context.devices.slice(0, zerosMax(context));
-  const packets = new Map<string, number>(known.map((device) => [device, 0]));
-  for (const row of reading?.received ?? []) {
-    const device = context.deviceLabel(row.device);
-    if (device !== undefined) packets.set(device, (packets.get(device) ?? 0) + row.packets);
-  }
-  return [...packets].map(([device, value]) => ({ labels: { device }, value }));
-}
-
-function pollFamilies(
-  { id }: Probe,
-  reading: Reading | undefined,
-  context: FamilyContext,
-): Family[] {
-  const polls = (reading?.polls ?? []).flatMap(({ device, ...work }) => {
-    const label = labelOf(id, { device }, context);
-    return label === undefined ? [] : [{ labels: { device: label }, work }];
-  });
+function pollFamilies(packets: NamedPackets | undefined): Family[] {
+  const polls = (packets?.polls ?? []).map(({ device, ...work }) => ({ labels: { device }, work }));
   return [
     {
       type: 'histogram',
@@ -291,7 +262,7 @@ function pollFamilies(
   ];
 }
 
-function pollHistogram({ polls, packets }: Omit<PollWork, 'device'>) {
+function pollHistogram({ polls, packets }: Omit<NamedPolls, 'device'>) {
   const total = polls.reduce((sum, n) => sum + n, 0);
   return { sum: packets, count: total, classic: { bounds: POLL_BOUNDS, counts: polls } };
 }

@@ -4,13 +4,11 @@
 import type { ProgramStats } from '../capture/kernel_capture.ts';
 import type { Events, Reading } from '../capture/reading.ts';
 import type { ProbeStatus } from '../capture/status.ts';
-import type { CollectorRun } from '../readings/collector_run.ts';
+import type { CollectorRun } from '../readings/collectors.ts';
 import type { Family } from './model.ts';
 
-export interface SelfInput {
-  readonly probes: readonly ProbeStatus[];
-  readonly reading: Reading | undefined;
-  readonly collectors: readonly CollectorRun[];
+/** What the agent tells of itself beside a reading. */
+export interface AgentState {
   readonly reloadSucceeded: boolean;
   readonly lostLogLines: number;
   /** Of the certificate that is shown to clients, in seconds since 1970; present with TLS. */
@@ -21,6 +19,12 @@ export interface SelfInput {
     readonly kernel: string;
     readonly nodeversion: string;
   };
+}
+
+export interface SelfInput extends AgentState {
+  readonly probes: readonly ProbeStatus[];
+  readonly packets: Pick<Reading, 'events'> | undefined;
+  readonly collectors: readonly CollectorRun[];
   /** Present while BPF statistics are on. */
   readonly programs?: readonly ProgramStats[];
   /** Share of one CPU that they took since the last gather; present with them. */
@@ -28,9 +32,9 @@ export interface SelfInput {
 }
 
 export function selfFamilies(input: SelfInput): Family[] {
-  const { probes, reading } = input;
+  const { probes, packets } = input;
   const events = (of: keyof Events) =>
-    probes.map(({ id }) => ({ labels: { probe: id }, value: reading?.events[id]?.[of] ?? 0 }));
+    probes.map(({ id }) => ({ labels: { probe: id }, value: packets?.events[id]?.[of] ?? 0 }));
   const families: Family[] = [
     {
       type: 'gauge',

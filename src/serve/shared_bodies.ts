@@ -1,5 +1,5 @@
 // The response bodies of one snapshot: each format is encoded once and compressed once, however
-// many scrapes share the gather. Lives as long as those scrapes; nothing is kept between gathers.
+// many scrapes share the gather. Lives as long as the snapshot; nothing is kept between gathers.
 
 import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
@@ -11,7 +11,17 @@ export interface SharedBodies {
   gzipped(encoder: Encoder): Promise<Buffer>;
 }
 
+const bodiesOf = new WeakMap<Snapshot, SharedBodies>();
+
 export function sharedBodies(snapshot: Snapshot): SharedBodies {
+  const known = bodiesOf.get(snapshot);
+  if (known !== undefined) return known;
+  const bodies = makeBodies(snapshot);
+  bodiesOf.set(snapshot, bodies);
+  return bodies;
+}
+
+function makeBodies(snapshot: Snapshot): SharedBodies {
   const plainBodies = new Map<string, Promise<Buffer>>();
   const gzippedBodies = new Map<string, Promise<Buffer>>();
 

@@ -7,8 +7,8 @@ import type { NamedOutlier } from '../readings/outliers.ts';
 
 export interface ServeSource {
   /**
-   * One fresh snapshot. A part that fails is told inside the snapshot, never by a rejection.
-   * The signal aborts when nobody waits for the answer any more.
+   * A snapshot, the same one for all who ask at the same time. A part that fails is told inside it; rejects
+   * only with the signal's reason, at once when that aborts.
    */
   gather(signal: AbortSignal): Promise<Snapshot>;
   /** False while probes are still being attached, and again once the agent shuts down. */

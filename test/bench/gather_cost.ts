@@ -50,7 +50,9 @@ async function ofThisMachine(everything: boolean, gathers: number): Promise<stri
   const agent = new Agent(checked.config, pino({ level: 'silent' }));
   await agent.start();
   try {
-    return await timed(gathers, async () => [...(await agent.gather())]);
+    return await timed(gathers, async () => [
+      ...(await agent.gather(new AbortController().signal)),
+    ]);
   } finally {
     await agent.stop();
   }

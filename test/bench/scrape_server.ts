@@ -2,17 +2,20 @@
 // that is made up to have as many label sets as it is told, so that only their number changes.
 // Usage: tsx scrape_server.ts LABEL_SETS. Prints its URL; ends when its standard input does.
 
-import type { Reading } from '../../src/capture/reading.ts';
+import type { DeviceKey, Reading } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { BUCKETS } from '../../src/histogram/bounds.ts';
 import { emptyHistogram, type Histogram } from '../../src/histogram/histogram.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
 import { PROBES } from '../../src/probes/index.ts';
+import { namePackets } from '../../src/readings/named_reading.ts';
 import { buildApp } from '../../src/serve/app.ts';
 import { listen } from '../../src/serve/listen.ts';
 
 const CPUS = 2;
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'] as const;
+
+const NAMES = { deviceLabel: (device: DeviceKey) => `eth${String(device)}`, irqLabel: () => '' };
 
 const reading = readingOf(Number(process.argv[2]));
 const app = buildApp(
@@ -23,13 +26,10 @@ const app = buildApp(
     outliers: () => [],
     drops: () => [],
     gather: async () =>
-      packetFamilies(reading, {
+      packetFamilies(namePackets(reading, NAMES, String), {
         probes: PROBES,
         budgets_ns: {},
-        deviceLabel: (device) => `eth${device}`,
-        irqLabel: () => '',
-        devices: [],
-        irqDevices: [],
+        known: { devices: [], irqDevices: [] },
         exemplars: () => [],
         cpus: [],
       }),

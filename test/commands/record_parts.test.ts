@@ -5,7 +5,7 @@ import type { Latency } from '../../src/capture/reading.ts';
 import { recordParts } from '../../src/commands/record/parts.ts';
 import { boundSeconds } from '../../src/histogram/bounds.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import type { Probe } from '../../src/probes/probe.ts';
+import { namePackets } from '../../src/readings/named_reading.ts';
 import { histogram, reading } from '../metrics/readings.ts';
 
 const names = {
@@ -14,15 +14,16 @@ const names = {
 };
 
 function partsOf(id: string, latencies: readonly Omit<Latency, 'probe'>[]) {
-  const probe = PROBES.find((one) => one.id === id) as Probe;
   const others: Latency[] = PROBES.filter((one) => one.id !== id).map((one) => ({
     probe: one.id,
     histogram: histogram(10_007),
   }));
   const ours = latencies.map((latency) => ({ probe: id, ...latency }));
-  return recordParts(probe, reading({ latencies: [...others, ...ours] }), names).map(
-    ({ labels, count }) => [labels, count],
-  );
+  return recordParts(id, named([...others, ...ours])).map(({ labels, count }) => [labels, count]);
+}
+
+function named(latencies: readonly Latency[]) {
+  return namePackets(reading({ latencies }), names, String);
 }
 
 test('devices and protocols are apart, CPUs are not, and the most observed comes first', () => {
@@ -68,12 +69,11 @@ test('a device that went meanwhile is said to have been removed', () => {
 });
 
 test('each has its quantiles, and nothing was observed where nothing was read', () => {
-  const probe = PROBES[0] as Probe;
-  const latencies = [{ probe: probe.id, irq: 38, histogram: histogram(101) }];
-  const [part] = recordParts(probe, reading({ latencies }), names);
+  const probe = 'irq_to_softirq';
+  const [part] = recordParts(probe, named([{ probe, irq: 38, histogram: histogram(101) }]));
   for (const seconds of [part?.p50_seconds, part?.p99_seconds]) {
     expect(seconds).toBeGreaterThan(boundSeconds(63));
     expect(seconds).toBeLessThanOrEqual(boundSeconds(64));
   }
-  expect(recordParts(probe, undefined, names)).toEqual([]);
+  expect(recordParts(probe, undefined)).toEqual([]);
 });

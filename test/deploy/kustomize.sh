@@ -9,7 +9,7 @@
 set -eu
 export LC_ALL=C
 cache=${RXSCOPE_DEPLOY_CACHE:-/var/cache/rxscope-deploy}
-. "$(dirname "$0")/../setup/sid.sh"
+. "$(dirname "$0")/../tools/setup/sid.sh"
 
 main() {
   mkdir -p "$cache" || fail "cannot make $cache; set RXSCOPE_DEPLOY_CACHE to a folder of yours"

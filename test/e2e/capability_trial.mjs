@@ -8,7 +8,7 @@ import { explainObject, isBpfError } from '../../dist/capture/explain.js';
 import { HOOKS } from '../../dist/capture/hooks.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
 import { listDevices } from '../../dist/host/devices.js';
-import { networkInterrupts } from '../../dist/host/interrupts.js';
+import { interruptOwners, readInterrupts } from '../../dist/host/interrupts.js';
 
 const addon = loadAddon();
 const OPTIONS = {
@@ -49,7 +49,7 @@ const ACTIONS = {
   },
   names: () => {
     if (listDevices().length === 0) return 'no devices';
-    networkInterrupts();
+    interruptOwners(readInterrupts());
     return '';
   },
 };

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { BUCKETS, FIRST_INDEX } from '../../src/histogram/bounds.ts';
 import { emptyHistogram, type Histogram, merge } from '../../src/histogram/histogram.ts';
-import { networkInterrupts } from '../../src/host/interrupts.ts';
+import { interruptOwners, readInterrupts } from '../../src/host/interrupts.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
 import {
@@ -112,7 +112,9 @@ test('a scrape has every family of the contract, with rows, and keeps to the cap
   const { series } = parseText((await agent.scrape()).body, 'text');
   const numbers = new Numbers(series);
   // Of a machine whose cards have no interrupts nothing is known before the first.
-  const known = PROBES.filter(({ by }) => by !== 'irq' || networkInterrupts().size > 0);
+  const known = PROBES.filter(
+    ({ by }) => by !== 'irq' || interruptOwners(readInterrupts()).size > 0,
+  );
   const latencies = known.map(({ id }) => id).filter((id) => LATENCIES.includes(id));
   const names = [...CONTRACT, ...latencies.map((id) => `${id}_seconds_count`)];
   const without = names.filter((name) => numbers.find(`rxscope_${name}`).length === 0);

@@ -4,7 +4,8 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatCpuList, parseCpuList, parseCpuMask, readCpus } from '../../src/host/cpus.ts';
+import { parseCpuList, parseCpuMask, readCpus } from '../../src/host/cpus.ts';
+import { formatCpuList } from './many_cpus.ts';
 import { CAPTURED, capturedTree, withTree } from './proc_trees.ts';
 
 const ascending = fc

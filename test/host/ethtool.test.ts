@@ -3,12 +3,8 @@
 
 import { constants } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import {
-  deviceSettings,
-  driverInfo,
-  driverStatistics,
-  EthtoolError,
-} from '../../src/host/ethtool.ts';
+import { deviceSettings, driverInfo, EthtoolError } from '../../src/host/ethtool.ts';
+import { driverStatistics } from './driver_statistics.ts';
 import { GSTATS, GSTRINGS, type ModelledDriver, modelledDriver } from './modelled_driver.ts';
 
 const { EAGAIN, EFAULT, EIO, ENODEV, EPERM } = constants.errno;

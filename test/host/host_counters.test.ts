@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadAddon } from '../../src/addon/addon.ts';
-import { Collectors } from '../../src/agent/collectors.ts';
 import { readCpus } from '../../src/host/cpus.ts';
-import { dropReasons } from '../../src/host/drop_reasons.ts';
 import { HostCounters, hostSources } from '../../src/host/host_counters.ts';
 import type { Link } from '../../src/host/links.ts';
 import { HOST_ROOTS } from '../../src/host/roots.ts';
@@ -17,18 +15,19 @@ import { hostFamilies } from '../../src/metrics/host_families.ts';
 import type { ScalarSample } from '../../src/metrics/model.ts';
 import { keyOf } from '../../src/metrics/samples.ts';
 import { ShownCpus } from '../../src/metrics/shown_cpus.ts';
+import { type CollectorRuns, Collectors } from '../../src/readings/collectors.ts';
 import { type WholeMachine, writeMachine } from '../metrics/whole_machine.ts';
 import { writeManyCpusCounters } from './many_cpus.ts';
 
 const SMALL = { cpus: 4, devices: 6, queues: 2, offline: [] };
 
 /** Names of the collectors that failed. */
-function failures(collectors: Collectors): string[] {
+function failures(collectors: CollectorRuns): string[] {
   return collectors.runs.filter(({ success }) => !success).map(({ collector }) => collector);
 }
 
-function newCollectors(): Collectors {
-  return new Collectors({ error: () => {}, debug: () => {} } as never);
+function newCollectors(): CollectorRuns {
+  return new Collectors({ error: () => {}, debug: () => {} } as never).begin();
 }
 
 describe('on this machine', () => {
@@ -79,17 +78,8 @@ describe('on a modelled machine', () => {
     const reading = host.gather(newCollectors(), nowMs);
     shown.add(reading.cpus, reading.softirqs.get('NET_RX'));
     const values = new Map<string, number>();
-    const drops = dropFamilies({
-      counted: false,
-      drops: undefined,
-      transmitDrops: 0,
-      reasons: dropReasons([]),
-      symbols: { nameOf: () => undefined, nameOfLow: () => undefined },
-      deviceLabel: () => undefined,
-      devices: [],
-      links: reading.links,
-      protocols: reading.protocols,
-    });
+    const known = { devices: [], dropReasons: [] };
+    const drops = dropFamilies({ counted: false, packets: undefined, known, host: reading });
     for (const { type, name, samples } of [...hostFamilies(reading, shown).families, ...drops]) {
       if (type !== 'counter') continue;
       for (const one of samples as ScalarSample[])

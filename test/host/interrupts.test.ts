@@ -6,16 +6,17 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   interruptOwners,
-  networkInterrupts,
   parseInterrupts,
+  readInterrupts,
   sameInterrupts,
 } from '../../src/host/interrupts.ts';
 import { machine, type Tree, withTree } from './machines.ts';
 
 /** `38 eth0 rx 0`: interrupt, device, direction, queue. */
 function ownersOf(roots: { proc: string; sys: string }): string[] {
-  return [...networkInterrupts(roots)].map(([irq, { device, direction, queue }]) =>
-    [irq, device, direction, ...(queue === undefined ? [] : [queue])].join(' '),
+  return [...interruptOwners(readInterrupts(roots), roots)].map(
+    ([irq, { device, direction, queue }]) =>
+      [irq, device, direction, ...(queue === undefined ? [] : [queue])].join(' '),
   );
 }
 
@@ -81,7 +82,8 @@ describe('the interrupts of', () => {
 
   test('this machine belong to devices that exist', () => {
     const devices = readdirSync('/sys/class/net');
-    for (const { device } of networkInterrupts().values()) expect(devices).toContain(device);
+    for (const { device } of interruptOwners(readInterrupts()).values())
+      expect(devices).toContain(device);
   });
 });
 

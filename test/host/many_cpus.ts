@@ -8,7 +8,6 @@
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { formatCpuList } from '../../src/host/cpus.ts';
 
 export interface ManyCpusOptions {
   /** Possible CPUs; more than 96 leave a hole of 32 numbers after CPU 95. */
@@ -320,4 +319,16 @@ function mask(last: number, cpus: readonly number[]): string {
 function write(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
+}
+
+/** The reverse of `parseCpuList`, as the kernel prints it: ascending, ranges of two written `0-1`. */
+export function formatCpuList(cpus: Iterable<number>): string {
+  const sorted = [...new Set(cpus)].sort((a, b) => a - b);
+  const ranges: { first: number; last: number }[] = [];
+  for (const cpu of sorted) {
+    const range = ranges.at(-1);
+    if (range !== undefined && range.last === cpu - 1) range.last = cpu;
+    else ranges.push({ first: cpu, last: cpu });
+  }
+  return ranges.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`)).join();
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { count } from '../../src/histogram/histogram.ts';
-import { networkInterrupts } from '../../src/host/interrupts.ts';
+import { interruptOwners, readInterrupts } from '../../src/host/interrupts.ts';
 import { observedOf } from './books.ts';
 import { Lab } from './lab.ts';
 import { captureAll } from './options.ts';
@@ -27,7 +27,7 @@ afterAll(() => {
 
 /** Interrupts so far that are no network device's. */
 function otherInterrupts(): number {
-  const network = networkInterrupts();
+  const network = interruptOwners(readInterrupts());
   const [head = '', ...lines] = readFileSync('/proc/interrupts', 'utf8').split('\n');
   const cpus = head.trim().split(/\s+/).length;
   return lines.reduce((sum, line) => {
@@ -65,7 +65,7 @@ test('disk interrupts followed by loopback traffic are no observation of irq_to_
   expect(otherInterrupts() - before, 'the disk raised no interrupts').toBeGreaterThan(500);
   expect(observedOf(captured, 'receive_to_socket', 'udp')).toBe(n - unseen);
   // What this machine's own network card did meanwhile is its right; nothing else may appear.
-  const network = networkInterrupts();
+  const network = interruptOwners(readInterrupts());
   const interrupts = (captured.reading?.latencies ?? []).filter(
     ({ probe }) => probe === 'irq_to_softirq',
   );

@@ -1,10 +1,13 @@
 // The families about drops: labels, sums, zeros from the start, and a total that counts nothing twice.
 
 import { expect, test } from 'vitest';
-import { type DeviceKey, OTHER_REASON } from '../../src/capture/reading.ts';
-import { dropReasons } from '../../src/host/drop_reasons.ts';
-import { type DropInput, dropFamilies } from '../../src/metrics/drop_families.ts';
+import { type DeviceKey, type DropCount, OTHER_REASON } from '../../src/capture/reading.ts';
+import { type DropReasons, dropReasons } from '../../src/host/drop_reasons.ts';
+import { type DropInput, type DropLink, dropFamilies } from '../../src/metrics/drop_families.ts';
 import type { Labels } from '../../src/metrics/model.ts';
+import { namePackets } from '../../src/readings/named_reading.ts';
+import { reasonLabel } from '../../src/readings/names.ts';
+import { reading } from './readings.ts';
 
 const REASONS = dropReasons([
   {
@@ -36,22 +39,46 @@ const SYMBOLS = {
     ]).get(low),
 };
 
-function input(changes: Partial<DropInput> = {}): DropInput {
-  return {
-    counted: true,
-    drops: [],
-    transmitDrops: 0,
-    reasons: REASONS,
-    symbols: SYMBOLS,
-    deviceLabel: (device) => NAMES.get(device),
-    devices: ['eth0'],
-    links: [],
-    protocols: new Map(),
+interface Setting {
+  readonly counted: boolean;
+  /** Undefined: nothing could be read. */
+  readonly drops: readonly DropCount[] | undefined;
+  readonly transmitDrops: number;
+  readonly reasons: DropReasons;
+  readonly devices: readonly string[];
+  readonly links: readonly DropLink[];
+  readonly protocols: ReadonlyMap<string, ReadonlyMap<string, number>>;
+}
+
+const SETTING: Setting = {
+  counted: true,
+  drops: [],
+  transmitDrops: 0,
+  reasons: REASONS,
+  devices: ['eth0'],
+  links: [],
+  protocols: new Map(),
+};
+
+function input(changes: Partial<Setting> = {}): DropInput {
+  const { counted, drops, transmitDrops, reasons, devices, links, protocols } = {
+    ...SETTING,
     ...changes,
+  };
+  const names = { deviceLabel: (device: DeviceKey) => NAMES.get(device), irqLabel: () => '' };
+  return {
+    counted,
+    packets:
+      drops &&
+      namePackets(reading({ drops, transmitDrops }), names, (reason) =>
+        reasonLabel(reason, reasons, SYMBOLS),
+      ),
+    known: { devices, dropReasons: reasons.names },
+    host: { links, protocols },
   };
 }
 
-function samples(changes: Partial<DropInput>, name: string): [Labels, number][] {
+function samples(changes: Partial<Setting>, name: string): [Labels, number][] {
   const family = dropFamilies(input(changes)).find((candidate) => candidate.name === name);
   if (family === undefined || family.type === 'histogram') throw new Error(`no scalars ${name}`);
   return family.samples.map(({ labels, value }) => [labels, value]);
@@ -88,10 +115,14 @@ test('drops are summed by reason and device, the zeros behind them', () => {
   ]);
 });
 
-test('drops of a device that is gone are gone with it', () => {
+test('drops of a device that is gone go on as those of removed devices', () => {
   const drops = [{ reason: 45, device: 17, packets: 7 }];
-  expect(samples({ drops, devices: [] }, 'rxscope_drops_total')).toEqual([]);
-  expect(samples({ drops, devices: [] }, 'rxscope_packets_dropped_total')).toEqual([]);
+  const setting = { drops, devices: [], reasons: dropReasons([]) };
+  const device = '(removed)';
+  expect(samples(setting, 'rxscope_drops_total')).toEqual([[{ reason: '(unknown)', device }, 7]]);
+  expect(samples(setting, 'rxscope_packets_dropped_total')).toEqual([
+    [{ where: 'kernel', device }, 7],
+  ]);
 });
 
 test('without a reading the expected reasons stand at 0, for no more than 64 devices', () => {

@@ -3,11 +3,20 @@
 import { describe, expect, test } from 'vitest';
 import { PROTOCOLS, VECTORS } from '../../src/capture/slots.ts';
 import { CLASSIC_BOUNDS } from '../../src/histogram/histogram.ts';
-import { cpuLabelFits, packetFamilies } from '../../src/metrics/families.ts';
+import { cpuLabelFits } from '../../src/metrics/families.ts';
 import type { Labels } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import type { By } from '../../src/probes/probe.ts';
-import { context, familyOf, histogram, histograms, packet, reading, scalars } from './readings.ts';
+import {
+  context,
+  familiesOf,
+  familyOf,
+  histogram,
+  histograms,
+  packet,
+  reading,
+  scalars,
+} from './readings.ts';
 
 const DEVICES = ['lo', 'eth0', '(other netns)'];
 /** The label sets of a probe before the first packet, by what its histograms are by. */
@@ -20,7 +29,7 @@ const KNOWN: Readonly<Record<By, readonly Labels[]>> = {
 };
 
 test('the names and types are those that dashboards build on', () => {
-  expect(packetFamilies(reading(), context()).map(({ type, name }) => [type, name])).toEqual([
+  expect(familiesOf(reading(), context()).map(({ type, name }) => [type, name])).toEqual([
     ['histogram', 'rxscope_irq_to_softirq_seconds'],
     ['histogram', 'rxscope_softirq_to_socket_seconds'],
     ['histogram', 'rxscope_receive_to_socket_seconds'],
@@ -47,7 +56,7 @@ describe('before the first packet', () => {
     ['nothing has been counted', reading()],
     ['nothing could be loaded', undefined],
   ])('every series that can be known exists with 0 when %s', (_, empty) => {
-    const families = packetFamilies(empty, context());
+    const families = familiesOf(empty, context());
     for (const { id: probe, by } of PROBES) {
       const known = KNOWN[by];
       const samples = histograms(families, probe);
@@ -75,9 +84,7 @@ describe('before the first packet', () => {
 
   test('budgets are in seconds', () => {
     const probes = PROBES.slice(0, 3);
-    expect(
-      scalars(packetFamilies(undefined, context({ probes })), 'rxscope_budget_seconds'),
-    ).toEqual([
+    expect(scalars(familiesOf(undefined, context({ probes })), 'rxscope_budget_seconds')).toEqual([
       [{ probe: 'irq_to_softirq' }, 0.0001],
       [{ probe: 'softirq_to_socket' }, 0.0005],
       [{ probe: 'receive_to_socket' }, 0.000001],
@@ -87,7 +94,7 @@ describe('before the first packet', () => {
   test('a probe that is switched off has no series', () => {
     const probes = PROBES.filter(({ id }) => id !== 'irq_to_softirq');
     const unmatched = { irq_to_softirq: { clock: 1 }, receive_to_socket: { clock: 2 } };
-    const families = packetFamilies(reading({ unmatched }), context({ probes }));
+    const families = familiesOf(reading({ unmatched }), context({ probes }));
     expect(families.map(({ name }) => name)).not.toContain('rxscope_irq_to_softirq_seconds');
     for (const name of ['over_budget_total', 'budget_seconds', 'unmatched_total']) {
       const ids = scalars(families, `rxscope_${name}`).map(([labels]) => labels.probe);
@@ -99,7 +106,7 @@ describe('before the first packet', () => {
 describe('counts', () => {
   test('of all CPUs make one series; count is the sum of the buckets', () => {
     const latencies = [packet(2, 0, 1009, 3), packet(2, 1, 503, 2)];
-    const families = packetFamilies(reading({ latencies }), context());
+    const families = familiesOf(reading({ latencies }), context());
     const labels = { device: 'eth0', protocol: 'udp' };
     const found = histograms(families, 'receive_to_socket').filter(({ count }) => count > 0);
     expect(found).toMatchObject([{ labels, count: 1512, sum: 0.001512 }]);
@@ -118,7 +125,7 @@ describe('counts', () => {
     ];
     for (const probe of ['irq_to_softirq', 'hardirq_duration']) {
       const latencies = seen.map((latency) => ({ probe, ...latency }));
-      const families = packetFamilies(reading({ latencies }), context());
+      const families = familiesOf(reading({ latencies }), context());
       expect(
         histograms(families, probe).map(({ labels, count }) => [Object.entries(labels), count]),
       ).toEqual([
@@ -137,7 +144,7 @@ describe('counts', () => {
       { probe, vector: 'TIMER', cpu: 1, histogram: histogram(13) },
       { probe: 'softirq_duration', vector: 'RCU', cpu: 1, histogram: histogram(17) },
     ];
-    const families = packetFamilies(reading({ latencies }), context());
+    const families = familiesOf(reading({ latencies }), context());
     const filled = (id: string) => histograms(families, id).filter(({ count }) => count > 0);
     expect(filled(probe).map(({ labels, count }) => [labels, count])).toEqual([
       [{ vector: 'TIMER' }, 13],
@@ -153,7 +160,7 @@ describe('counts', () => {
       ...{ probe, protocol: 'udp' as const, cpu: 0 },
       histogram: histogram(7 + i),
     }));
-    const families = packetFamilies(reading({ latencies }), context());
+    const families = familiesOf(reading({ latencies }), context());
     for (const [i, { probe }] of latencies.entries()) {
       const samples = histograms(families, probe).map(({ labels, count }) => [labels, count]);
       expect(samples).toEqual([
@@ -169,7 +176,7 @@ describe('counts', () => {
       ...{ probe, device: 'none' as const, cpu: 0 },
       histogram: histogram(7),
     }));
-    const families = packetFamilies(reading({ latencies }), context());
+    const families = familiesOf(reading({ latencies }), context());
     const devices = (probe: string) =>
       histograms(families, probe)
         .filter(({ count }) => count > 0)
@@ -180,7 +187,7 @@ describe('counts', () => {
   test('do not change the reading that they come from', () => {
     const latencies = [packet(2, 0, 7), packet(2, 1, 11)];
     const before = structuredClone(latencies);
-    packetFamilies(reading({ latencies }), context());
+    familiesOf(reading({ latencies }), context());
     expect(latencies).toEqual(before);
   });
 
@@ -190,7 +197,7 @@ describe('counts', () => {
       { device: 'other_netns' as const, packets: 13 },
       { device: 'overflow' as const, packets: 5 },
     ];
-    const families = packetFamilies(reading({ received, pending: 3 }), context());
+    const families = familiesOf(reading({ received, pending: 3 }), context());
     expect(scalars(families, 'rxscope_received_packets_total')).toEqual([
       [{ device: 'lo' }, 0],
       [{ device: 'eth0' }, 100_003],
@@ -205,7 +212,7 @@ describe('counts', () => {
       receive_to_socket: { dropped: 19, clock: 0 },
       irq_to_softirq: { clock: 1 },
     };
-    const families = packetFamilies(reading({ unmatched }), context());
+    const families = familiesOf(reading({ unmatched }), context());
     expect(scalars(families, 'rxscope_unmatched_total')).toEqual([
       [{ probe: 'irq_to_softirq', cause: 'clock' }, 1],
       [{ probe: 'receive_to_socket', cause: 'dropped' }, 19],
@@ -215,22 +222,28 @@ describe('counts', () => {
 });
 
 describe('a device that is gone', () => {
-  test('takes its series with it', () => {
+  test('goes on as one of the removed devices', () => {
     const latencies = [packet(7, 0, 1009), packet(2, 0, 3)];
     const received = [{ device: 7, packets: 1009 }];
     const polls = [{ device: 7, polls: POLLS, packets: 131, exhausted: 3 }];
-    const families = packetFamilies(reading({ latencies, received, polls }), context());
-    expect(scalars(families, 'rxscope_napi_budget_exhausted_total')).toEqual([]);
+    const families = familiesOf(reading({ latencies, received, polls }), context());
+    const removed = { device: '(removed)' };
+    expect(scalars(families, 'rxscope_napi_budget_exhausted_total')).toEqual([[removed, 3]]);
     const counts = histograms(families, 'receive_to_socket').filter(({ count }) => count > 0);
-    expect(counts.map(({ labels }) => labels.device)).toEqual(['eth0']);
+    expect(counts.map(({ labels, count }) => [labels.device, count])).toEqual([
+      ['eth0', 3],
+      ['(removed)', 1009],
+    ]);
     expect(
       scalars(families, 'rxscope_received_packets_total').filter(([, value]) => value > 0),
-    ).toEqual([]);
+    ).toEqual([[removed, 1009]]);
   });
 
   test('and was renamed meanwhile has its counts under the new name', () => {
-    const renamed = context({ deviceLabel: () => 'lan0', devices: ['lan0'] });
-    const families = packetFamilies(reading({ latencies: [packet(2, 0, 7)] }), renamed);
+    const renamed = context({ known: { devices: ['lan0'], irqDevices: [] } });
+    const families = familiesOf(reading({ latencies: [packet(2, 0, 7)] }), renamed, {
+      deviceLabel: () => 'lan0',
+    });
     const devices = histograms(families, 'receive_to_socket').map(({ labels }) => labels.device);
     expect(new Set(devices)).toEqual(new Set(['lan0']));
   });
@@ -239,7 +252,7 @@ describe('a device that is gone', () => {
 describe('the cpu label', () => {
   test('splits each series by CPU, zeros included', () => {
     const latencies = [packet(2, 0, 7), packet(2, 3, 11)];
-    const families = packetFamilies(reading({ latencies }), context({ cpus: [0, 1, 2, 3] }));
+    const families = familiesOf(reading({ latencies }), context({ cpus: [0, 1, 2, 3] }));
     const udp = histograms(families, 'receive_to_socket').filter(
       ({ labels }) => labels.device === 'eth0' && labels.protocol === 'udp',
     );
@@ -252,7 +265,7 @@ describe('the cpu label', () => {
   });
 
   test('is on no other family', () => {
-    const families = packetFamilies(reading(), context({ cpus: [0, 1] }));
+    const families = familiesOf(reading(), context({ cpus: [0, 1] }));
     const others = families.filter(({ type }) => type !== 'histogram');
     expect(others).toHaveLength(7);
     for (const { name } of others) {
@@ -263,11 +276,13 @@ describe('the cpu label', () => {
   test('fits while the latencies of all CPUs take at most 60 % of the cap', () => {
     // A device with interrupts, and three devices by three protocols for two probes: 19 label sets of
     // 32 series for each of four CPUs, 2,432 series.
-    const three = context({ probes: PROBES.slice(0, 3) });
-    expect([cpuLabelFits(three, 4, 4054), cpuLabelFits(three, 4, 4053)]).toEqual([true, false]);
-    expect([cpuLabelFits(three, 1, 2000), cpuLabelFits(three, 2, 2000)]).toEqual([true, false]);
+    const { known, probes } = context();
+    const fits = (cpus: number, seriesMax: number, of: typeof probes = probes.slice(0, 3)) =>
+      cpuLabelFits(of, known, cpus, seriesMax);
+    expect([fits(4, 4054), fits(4, 4053)]).toEqual([true, false]);
+    expect([fits(1, 2000), fits(2, 2000)]).toEqual([true, false]);
     // Every probe that is on needs room.
-    expect(cpuLabelFits(context(), 4, 4054)).toBe(false);
+    expect(fits(4, 4054, probes)).toBe(false);
   });
 });
 
@@ -280,7 +295,7 @@ describe('what polls handed over', () => {
       { device: 2, polls: POLLS, packets: 503, exhausted: 5 },
       { device: 'none' as const, polls: POLLS, packets: 509, exhausted: 0 },
     ];
-    const families = packetFamilies(reading({ polls }), context());
+    const families = familiesOf(reading({ polls }), context());
     const family = familyOf(families, 'rxscope_napi_poll_packets');
     expect(family.samples).toEqual(
       [
@@ -301,7 +316,7 @@ describe('what polls handed over', () => {
 
   test('is left out where polls are not measured', () => {
     const probes = PROBES.filter(({ id }) => id !== 'napi_poll');
-    const names = packetFamilies(reading(), context({ probes })).map(({ name }) => name);
+    const names = familiesOf(reading(), context({ probes })).map(({ name }) => name);
     expect(names.filter((name) => name.includes('napi'))).toEqual([]);
   });
 });
@@ -309,7 +324,7 @@ describe('what polls handed over', () => {
 test('exemplars are asked for by probe and the labels of the series', () => {
   const asked: [string, Labels][] = [];
   const exemplar = { labels: { cpu: '1' }, value: 0.001, timestampMs: 1 };
-  const families = packetFamilies(
+  const families = familiesOf(
     reading(),
     context({
       cpus: [1],

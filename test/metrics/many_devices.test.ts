@@ -4,13 +4,13 @@
 import { describe, expect, test } from 'vitest';
 import type { DeviceKey, Reading } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
-import { dropReasons } from '../../src/host/drop_reasons.ts';
 import { dropFamilies } from '../../src/metrics/drop_families.ts';
 import { packetFamilies } from '../../src/metrics/families.ts';
 import type { Family } from '../../src/metrics/model.ts';
 import { SeriesCap } from '../../src/metrics/series_cap.ts';
 import { encodeText } from '../../src/metrics/text.ts';
 import { PROBES } from '../../src/probes/index.ts';
+import { namePackets } from '../../src/readings/named_reading.ts';
 import { histogram, reading } from './readings.ts';
 
 const SERIES_MAX = 2_000;
@@ -42,31 +42,22 @@ function familiesOf(devices: number, busy: number, seriesMax?: number): Family[]
   const all = names(devices);
   const deviceLabel = (key: DeviceKey) => (typeof key === 'number' ? all[key] : '(other)');
   const limit = seriesMax === undefined ? {} : { seriesMax };
-  const counted = readingOf(devices, busy);
+  const known = { devices: all, irqDevices: [], dropReasons: [] };
+  const counted = namePackets(
+    readingOf(devices, busy),
+    { deviceLabel, irqLabel: () => '' },
+    String,
+  );
   return [
     ...packetFamilies(counted, {
       probes: PACKET_PROBES,
       budgets_ns: {},
-      deviceLabel,
-      irqLabel: () => '',
-      devices: all,
-      irqDevices: [],
+      known,
       exemplars: () => [],
       cpus: [],
       ...limit,
     }),
-    ...dropFamilies({
-      counted: true,
-      drops: [],
-      transmitDrops: 0,
-      reasons: dropReasons([]),
-      symbols: { nameOf: () => undefined, nameOfLow: () => undefined },
-      deviceLabel,
-      devices: all,
-      links: [],
-      protocols: new Map(),
-      ...limit,
-    }),
+    ...dropFamilies({ counted: true, packets: counted, known, host: undefined, ...limit }),
   ];
 }
 

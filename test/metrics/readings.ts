@@ -3,9 +3,11 @@
 
 import type { DeviceKey, Latency, Reading } from '../../src/capture/reading.ts';
 import { emptyHistogram, type Histogram } from '../../src/histogram/histogram.ts';
-import type { FamilyContext } from '../../src/metrics/families.ts';
+import { type FamilyContext, packetFamilies } from '../../src/metrics/families.ts';
 import type { Family, HistogramSample, Labels } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
+import { namePackets } from '../../src/readings/named_reading.ts';
+import type { DeviceLabels } from '../../src/readings/names.ts';
 
 const NAMES: ReadonlyMap<DeviceKey, string> = new Map<DeviceKey, string>([
   [1, 'lo'],
@@ -20,14 +22,26 @@ export function context(changes: Partial<FamilyContext> = {}): FamilyContext {
   return {
     probes: PROBES,
     budgets_ns: { irq_to_softirq: 100_000, softirq_to_socket: 500_000, receive_to_socket: 1_000 },
-    deviceLabel: (device) => NAMES.get(device),
-    irqLabel: (irq) => (irq === 38 ? 'eth0' : irq === 'overflow' ? '(other)' : ''),
-    devices: ['lo', 'eth0', '(other netns)'],
-    irqDevices: ['eth0'],
+    known: { devices: ['lo', 'eth0', '(other netns)'], irqDevices: ['eth0'] },
     exemplars: () => [],
     cpus: [],
     ...changes,
   };
+}
+
+const LABELS: DeviceLabels = {
+  deviceLabel: (device) => NAMES.get(device),
+  irqLabel: (irq) => (irq === 38 ? 'eth0' : irq === 'overflow' ? '(other)' : ''),
+};
+
+/** Of a reading whose numbers `names` knows; drop reasons are called by their number. */
+export function familiesOf(
+  counted: Reading | undefined,
+  context: FamilyContext,
+  names: Partial<DeviceLabels> = {},
+): Family[] {
+  const packets = counted && namePackets(counted, { ...LABELS, ...names }, String);
+  return packetFamilies(packets, context);
 }
 
 /** Nothing counted yet. */

@@ -1,12 +1,13 @@
 // The families of probes that bpftrace measures, from readings made up for it.
 
 import { describe, expect, test } from 'vitest';
-import type { ScriptReading } from '../../src/capture/bpftrace/script_reading.ts';
+import type { ScriptDevice, ScriptReading } from '../../src/capture/bpftrace/script_reading.ts';
 import { COARSE_BOUNDS, coarseBucket, emptyCoarse } from '../../src/histogram/coarse_histogram.ts';
-import { type FamilyContext, packetFamilies } from '../../src/metrics/families.ts';
+import type { FamilyContext } from '../../src/metrics/families.ts';
 import type { Family, HistogramSample } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
-import { reading } from './readings.ts';
+import { nameScript } from '../../src/readings/named_reading.ts';
+import { familiesOf, reading } from './readings.ts';
 
 const NOTHING: ScriptReading = {
   latencies: [],
@@ -28,24 +29,23 @@ function families(
   scripts: Record<string, ScriptReading>,
   changes: Partial<FamilyContext> = {},
 ): Family[] {
-  const irqLabel = (): string => 'eth0';
-  return packetFamilies(LIBBPF, {
+  const names = {
+    scriptDevice: (device: ScriptDevice) => {
+      if (typeof device !== 'string') return device.name === 'gone' ? undefined : device.name;
+      return { other_netns: '(other netns)', overflow: '(other)', removed: '(removed)' }[device];
+    },
+    irqLabel: () => 'eth0',
+  };
+  const named = Object.entries(scripts).map(
+    ([probe, script]) => [probe, nameScript(probe, script, names)] as const,
+  );
+  return familiesOf(LIBBPF, {
     probes: PROBES,
     budgets_ns: {},
-    deviceLabel: () => 'lo',
-    irqLabel,
-    devices: ['lo', '(other netns)'],
-    irqDevices: ['eth0'],
+    known: { devices: ['lo', '(other netns)'], irqDevices: ['eth0'] },
     exemplars: () => [],
     cpus: [0, 1],
-    scripts: {
-      readings: new Map(Object.entries(scripts)),
-      deviceLabel: (device) => {
-        if (typeof device !== 'string') return device.name === 'gone' ? undefined : device.name;
-        return { other_netns: '(other netns)', overflow: '(other)', removed: '(removed)' }[device];
-      },
-      irqLabel,
-    },
+    scripts: new Map(named),
     ...changes,
   });
 }
@@ -113,6 +113,7 @@ describe('a probe that bpftrace measures', () => {
     expect(filled.map(({ labels, count }) => [labels, count])).toEqual([
       [{ device: 'lo', protocol: 'udp' }, 101],
       [{ device: '(other netns)', protocol: 'udp' }, 210],
+      [{ device: '(removed)', protocol: 'udp' }, 109],
     ]);
     for (const sample of filled) expect(Object.keys(sample)).not.toContain('native');
     expect(filled[1]?.sum).toBeCloseTo((103 * 4095 + 107 * 8191) / 1e9, 15);

@@ -28,7 +28,7 @@ function input(changes: Partial<SelfInput> = {}): SelfInput {
       },
       { id: 'receive_to_socket', up: false, reason: 'no permission', programs: [] },
     ],
-    reading: undefined,
+    packets: undefined,
     collectors: [],
     reloadSucceeded: true,
     lostLogLines: 0,
@@ -89,7 +89,7 @@ describe('events', () => {
       ...{ id, up: true, reason: '', programs: [] },
     }));
     const { probes } = input();
-    const families = selfFamilies(input({ reading: counted, probes: [...probes, ...more] }));
+    const families = selfFamilies(input({ packets: counted, probes: [...probes, ...more] }));
     expect(samples(families, 'rxscope_events_total')).toEqual([
       [{ probe: 'irq_to_softirq' }, 101],
       [{ probe: 'receive_to_socket' }, 103],

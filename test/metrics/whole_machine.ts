@@ -3,9 +3,9 @@
 
 import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Collectors } from '../../src/agent/collectors.ts';
 import {
   type DeviceKey,
+  type IrqKey,
   type Latency,
   POLL_BOUNDS,
   type Reading,
@@ -25,6 +25,9 @@ import { SeriesCap } from '../../src/metrics/series_cap.ts';
 import { ShownCpus } from '../../src/metrics/shown_cpus.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import type { Probe } from '../../src/probes/probe.ts';
+import { Collectors } from '../../src/readings/collectors.ts';
+import { namePackets } from '../../src/readings/named_reading.ts';
+import { reasonLabel } from '../../src/readings/names.ts';
 import { type ManyCpus, type ManyCpusOptions, writeManyCpus } from '../host/many_cpus.ts';
 import { modelledDriver } from '../host/modelled_driver.ts';
 
@@ -91,7 +94,7 @@ export class WholeAgent {
     packets: number,
     nowMs = 0,
   ): Promise<{ families: Family[]; foldedCpus: ReadonlyMap<string, number> }> {
-    const collectors = new Collectors({ error: () => {}, debug: () => {} } as never);
+    const collectors = new Collectors({ error: () => {}, debug: () => {} } as never).begin();
     const host = this.#host.gather(collectors, nowMs);
     this.#shown.add(host.cpus, host.softirqs.get('NET_RX'));
     const devices = host.links.map(({ name }) => name);
@@ -106,35 +109,33 @@ export class WholeAgent {
     });
     const reading =
       this.#kernel?.() ?? readingOf(this.#probes, [...names.keys(), 'other_netns'], irqs, packets);
-    const packet = packetFamilies(reading, {
+    const reasons = dropReasons([{ name: 'skb_drop_reason', values: REASONS }]);
+    const ownerOf = (irq: IrqKey): string => owners.get(String(irq)) ?? '';
+    const named = namePackets(reading, { deviceLabel: label, irqLabel: ownerOf }, (reason) =>
+      reasonLabel(reason, reasons, NO_SYMBOLS),
+    );
+    const known = { devices: labels, irqDevices: devices.slice(1), dropReasons: reasons.names };
+    const packet = packetFamilies(named, {
       probes: this.#probes,
       budgets_ns: {},
-      deviceLabel: label,
-      irqLabel: (irq) => owners.get(String(irq)) ?? '',
-      devices: labels,
-      irqDevices: devices.slice(1),
+      known,
       exemplars: () => [],
       cpus: [],
       seriesMax: this.#seriesMax,
     });
     const drops = dropFamilies({
       counted: true,
-      drops: reading.drops,
-      transmitDrops: reading.transmitDrops,
-      reasons: dropReasons([{ name: 'skb_drop_reason', values: REASONS }]),
-      symbols: { nameOf: () => undefined, nameOfLow: () => undefined },
-      deviceLabel: label,
-      devices: labels,
+      packets: named,
+      known,
       seriesMax: this.#seriesMax,
-      links: host.links,
-      protocols: host.protocols,
+      host,
     });
     const { families, foldedCpus } = hostFamilies(host, this.#shown, this.#seriesMax);
     const process = await processFamilies();
     this.failed = collectors.runs.filter(({ success }) => !success).map((run) => run.collector);
     const self = selfFamilies({
       probes: this.#probes.map(({ id }) => ({ id, up: true, reason: '', programs: PROGRAMS })),
-      reading,
+      packets: named,
       collectors: collectors.runs,
       reloadSucceeded: true,
       lostLogLines: 0,
@@ -151,6 +152,8 @@ const PROGRAMS = Array.from({ length: 6 }, (_, at) => ({
   attach: 'tp_btf',
   refusals: [],
 }));
+
+const NO_SYMBOLS = { nameOf: () => undefined, nameOfLow: () => undefined };
 
 const REASONS: readonly (readonly [string, number])[] = (
   'NOT_SPECIFIED NO_SOCKET SOCKET_RCVBUFF NETFILTER_DROP CPU_BACKLOG UDP_CSUM TCP_CSUM IP_CSUM ' +

@@ -8,12 +8,8 @@ import { constants } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadAddon } from '../../src/addon/addon.ts';
 import { listDevices } from '../../src/host/devices.ts';
-import {
-  deviceSettings,
-  driverStatistics,
-  ETHTOOL_BYTES_MAX,
-  type EthtoolCall,
-} from '../../src/host/ethtool.ts';
+import { deviceSettings, ETHTOOL_BYTES_MAX, type EthtoolCall } from '../../src/host/ethtool.ts';
+import { driverStatistics } from '../host/driver_statistics.ts';
 import { failureOf } from './fixture.ts';
 import { Netns } from './netns.ts';
 

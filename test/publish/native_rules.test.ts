@@ -12,7 +12,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DeviceKey, Latency } from '../../src/capture/reading.ts';
 import { bucketOf } from '../../src/histogram/bounds.ts';
 import { emptyHistogram, type Histogram, merge } from '../../src/histogram/histogram.ts';
-import { packetFamilies } from '../../src/metrics/families.ts';
 import { encoderFor } from '../../src/metrics/negotiate.ts';
 import { rulesYaml } from '../../src/publish/rules/files.ts';
 import { type Histograms, STANDARD_OPTIONS } from '../../src/publish/rules/options.ts';
@@ -24,7 +23,7 @@ import {
 } from '../metrics/prometheus_server.ts';
 import { type PrometheusVersion, prometheusVersions } from '../metrics/prometheus_versions.ts';
 import { classicQuantile, nativeQuantile } from '../metrics/quantiles.ts';
-import { context, reading } from '../metrics/readings.ts';
+import { context, familiesOf, reading } from '../metrics/readings.ts';
 
 /** In each tenth of a second, and CPU; the budget is 100 µs. */
 const DEVICES: Readonly<Record<string, readonly (readonly [ns: number, n: number])[]>> = {
@@ -76,9 +75,9 @@ function families() {
     [0, 1].map((cpu) => row(device, cpu, histogram(counts, ticks))),
   );
   const idle = row(NAMES.length - 1, 0, histogram([[IDLE_NS, 1]], Math.floor(ticks / 2)));
-  return packetFamilies(reading({ latencies: [...latencies, idle] }), {
-    ...context({ cpus: [0, 1], devices: NAMES, irqDevices: [] }),
-    budgets_ns: { receive_to_socket: BUDGET_NS },
+  const known = { devices: NAMES, irqDevices: [] };
+  const about = context({ cpus: [0, 1], known, budgets_ns: { receive_to_socket: BUDGET_NS } });
+  return familiesOf(reading({ latencies: [...latencies, idle] }), about, {
     deviceLabel: (device) => NAMES[Number(device)],
   });
 }

@@ -5,7 +5,7 @@ import type { Latency } from '../../src/capture/reading.ts';
 import type { DropRecord, Outlier } from '../../src/capture/records.ts';
 import { emptyHistogram } from '../../src/histogram/histogram.ts';
 import { listDevices } from '../../src/host/devices.ts';
-import { type IrqOwner, networkInterrupts } from '../../src/host/interrupts.ts';
+import { type IrqOwner, interruptOwners, readInterrupts } from '../../src/host/interrupts.ts';
 import {
   HostNames,
   labelOf,
@@ -18,7 +18,7 @@ import { machine } from '../host/machines.ts';
 test('the guest has labels for all devices that are up, and interrupts for its cards', () => {
   const roots = machine('guest');
   const names = new HostNames();
-  names.use(listDevices(roots.sys), networkInterrupts(roots));
+  names.use(listDevices(roots.sys), interruptOwners(readInterrupts(roots), roots));
   const { devices, irqDevices } = names.known();
   expect(devices).toEqual(expect.arrayContaining(['lo', 'bond0', 'br0', 'veth0', 'eth0.100']));
   expect(irqDevices.sort()).toEqual(['eth0', 'eth1', 'eth2', 'eth3']);

@@ -5,6 +5,7 @@ import { EventEmitter, once } from 'node:events';
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { onTestFinished } from 'vitest';
+import { singleFlight } from '../../src/agent/single_flight.ts';
 import type { Snapshot } from '../../src/metrics/model.ts';
 import type { NamedDrop } from '../../src/readings/drop_events.ts';
 import type { NamedOutlier } from '../../src/readings/outliers.ts';
@@ -93,10 +94,11 @@ export function gatedGather() {
     signals,
     /** Lets the gathers that run now finish; later ones wait again. */
     open: () => gate.emit('open'),
-    gather: async (signal: AbortSignal): Promise<Snapshot> => {
+    /** Shared by those who ask at the same time, as the agent's. */
+    gather: singleFlight(async (signal): Promise<Snapshot> => {
       signals.push(signal);
       await once(gate, 'open', { signal });
-      return SNAPSHOT;
-    },
+      return [...SNAPSHOT];
+    }),
   };
 }

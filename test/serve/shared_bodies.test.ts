@@ -21,7 +21,7 @@ function countingEncoder(contentType: string): Encoder & { calls: number } {
 
 describe('sharedBodies', () => {
   test('encodes and compresses each format once for all who ask at the same time', async () => {
-    const bodies = sharedBodies(SNAPSHOT);
+    const bodies = sharedBodies([...SNAPSHOT]);
     const text = countingEncoder('text/plain');
     const protobuf = countingEncoder('application/x-protobuf');
     const [plain, again, gzipped, gzippedAgain, other] = await Promise.all([
@@ -40,7 +40,7 @@ describe('sharedBodies', () => {
   });
 
   test('hands an encoder’s failure to everybody who asked for that format', async () => {
-    const bodies = sharedBodies(SNAPSHOT);
+    const bodies = sharedBodies([...SNAPSHOT]);
     const encoder: Encoder = {
       contentType: 'text/plain',
       encode: () => {

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { networkInterrupts } from '../../dist/host/interrupts.js';
+import { interruptOwners, readInterrupts } from '../../dist/host/interrupts.js';
 import { holdWith } from './lab.mjs';
 import { report } from './report.mjs';
 
@@ -38,7 +38,7 @@ let echo;
 export async function measureIrqs(captures, task) {
   const { port, datagrams, hogDatagrams, hold, holdNs, hog, hogs, holdSoftirqNs } = task;
   bringUpCards();
-  owners = networkInterrupts();
+  owners = interruptOwners(readInterrupts());
   const inputs = [...owners]
     .filter(([, { queue, direction }]) => queue === 0 && direction !== 'tx')
     .map(([irq]) => irq);

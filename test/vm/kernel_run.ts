@@ -68,7 +68,7 @@ export interface VethTraffic {
 /** One measurement of the network cards' interrupts. */
 export interface IrqLine {
   readonly phase: string;
-  /** networkInterrupts(), there. */
+  /** interruptOwners(), there. */
   readonly owners: readonly (readonly [irq: number, owner: IrqOwner])[];
   readonly cards: readonly {
     readonly device: string;

@@ -1,5 +1,5 @@
-// A vitest reporter that writes, for test.mjs, the counts, the reasons of skipped tests, and what passed at
-// its second run only, with the reason why it may (test/second_run.ts).
+// A vitest reporter that writes, for test.mjs, the counts, the reasons of skipped tests, what passed at
+// its second run only, with the reason why it may (test/second_run.ts), and how long each file took.
 // vitest's JSON reporter has neither the reasons nor the files that failed to load.
 
 import { writeFileSync } from 'node:fs';
@@ -15,6 +15,10 @@ export default class Tally {
   onTestRunEnd(modules, unhandledErrors) {
     const tally = { passed: 0, failed: unhandledErrors.length, skipped: [], secondRun: [] };
     tally.secondBoots = this.#secondBoots;
+    tally.files = modules.map((module) => ({
+      file: module.relativeModuleId,
+      seconds: seconds(module),
+    }));
     for (const module of modules) {
       // A file that could not be loaded, or whose hook failed, holds no failed test of its own.
       const failedBefore = tally.failed;
@@ -23,6 +27,12 @@ export default class Tally {
     }
     writeFileSync(process.env.RXSCOPE_TALLY_FILE, JSON.stringify(tally));
   }
+}
+
+/** With its hooks, and what it imports. */
+function seconds(module) {
+  const { collectDuration, setupDuration, duration } = module.diagnostic();
+  return (collectDuration + setupDuration + duration) / 1000;
 }
 
 function count(tally, module, test) {

@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ROOT, setup } from './setup.mjs';
 
+/** Files whose time is told: where to begin when the whole takes too long. */
+const SLOWEST = 10;
+
 await setup({ tests: true });
 
 const folder = mkdtempSync(join(tmpdir(), 'rxscope-test-'));
@@ -38,7 +41,13 @@ function conclude(code, tally) {
     console.error('vitest ended before it had run the tests: see above.');
     return code === 0 ? 1 : code;
   }
-  const { passed, failed, skipped, secondRun, secondBoots } = tally;
+  const { passed, failed, skipped, secondRun, secondBoots, files } = tally;
+  if (files.length > SLOWEST) {
+    console.log(`the ${SLOWEST} slowest files:`);
+    const slowest = files.toSorted((a, b) => b.seconds - a.seconds).slice(0, SLOWEST);
+    for (const { file, seconds } of slowest)
+      console.log(`${seconds.toFixed(0).padStart(6)} s  ${file}`);
+  }
   for (const { name, found, reason } of secondRun) {
     console.log(`passed at the second run: ${name}: at the first, ${found.split('\n')[0]}`);
     console.log(`  ${reason === undefined ? 'It does not say why it may.' : `It may: ${reason}`}`);

@@ -10,11 +10,12 @@ import type { Reading } from '../../capture/reading.ts';
 import { probeStatuses } from '../../capture/status.ts';
 import { count, quantile } from '../../histogram/histogram.ts';
 import { withoutControls } from '../../host/device_names.ts';
-import { readDropReasons } from '../../host/drop_reasons.ts';
+import { type DropReasons, readDropReasons } from '../../host/drop_reasons.ts';
 import { hostSources } from '../../host/host_counters.ts';
 import { HostDevices } from '../../host/host_devices.ts';
 import { Symbols } from '../../host/symbols.ts';
 import { PROBES } from '../../probes/index.ts';
+import { type NamedPackets, namePackets } from '../../readings/named_reading.ts';
 import { HostNames, reasonLabel } from '../../readings/names.ts';
 import { colorsFor } from '../../terminal/colors.ts';
 import { print } from '../../terminal/output.ts';
@@ -43,12 +44,12 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     failure = explain(error);
   }
   const statuses = probeStatuses(settings.probes, captured?.states ?? [], failure);
-  const names = hostNames();
+  const packets = named(captured?.reading);
   const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map((probe) => {
     const status = statuses.find(({ id }) => id === probe.id);
     return {
       ...recordOf(probe.id, captured, exact, status?.up ?? false, status?.reason ?? ''),
-      parts: recordParts(probe, captured?.reading, names),
+      parts: recordParts(probe.id, packets),
     };
   });
   const result = {
@@ -56,7 +57,7 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
     exact,
     received: captured?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
     pending: captured?.reading?.pending ?? 0,
-    ...(settings.probes.includes('drops') ? { drops: dropsOf(captured?.reading) } : {}),
+    ...(settings.probes.includes('drops') ? { drops: dropsOf(packets) } : {}),
     probes: records,
   };
   print(
@@ -83,18 +84,26 @@ function hostNames(): HostNames {
   return names;
 }
 
-/** Drops on the receive path of all devices, by reason, the most first. */
-function dropsOf(reading: Reading | undefined): Record<string, number> {
-  const drops = reading?.drops ?? [];
-  if (drops.length === 0) return {};
+function named(reading: Reading | undefined): NamedPackets | undefined {
+  if (reading === undefined) return undefined;
   const symbols = new Symbols();
-  const reasons = readDropReasons(loadAddon());
-  const sums = new Map<string, number>();
-  for (const { reason, packets } of drops) {
-    const name = reasonLabel(reason, reasons, symbols);
-    sums.set(name, (sums.get(name) ?? 0) + packets);
+  let reasons: DropReasons | undefined;
+  const reasonName = (reason: number): string => {
+    reasons ??= readDropReasons(loadAddon());
+    return reasonLabel(reason, reasons, symbols);
+  };
+  try {
+    return namePackets(reading, hostNames(), reasonName);
+  } finally {
+    symbols.close();
   }
-  symbols.close();
+}
+
+/** Drops on the receive path of all devices, by reason, the most first. */
+function dropsOf(packets: NamedPackets | undefined): Record<string, number> {
+  const sums = new Map<string, number>();
+  for (const { reason, packets: n } of packets?.drops ?? [])
+    sums.set(reason, (sums.get(reason) ?? 0) + n);
   return Object.fromEntries([...sums].sort(([, a], [, b]) => b - a));
 }
 

@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { encoderFor } from '../../metrics/negotiate.ts';
 import { acceptsGzip, scrapeDeadlineMs } from '../request_headers.ts';
 import { sharedBodies } from '../shared_bodies.ts';
-import { sharedGather } from '../shared_gather.ts';
 import type { ServeSource } from '../source.ts';
 
 export interface MetricsOptions {
@@ -17,7 +16,6 @@ export interface MetricsOptions {
 
 export function metricsRoute(source: ServeSource, options: MetricsOptions) {
   return async (app: FastifyInstance): Promise<void> => {
-    const join = sharedGather(async (signal) => sharedBodies(await source.gather(signal)));
     const inFlight = new Set<AbortController>();
 
     app.addHook('preClose', async () => {
@@ -52,7 +50,7 @@ export function metricsRoute(source: ServeSource, options: MetricsOptions) {
       const zipped = acceptsGzip(request.headers['accept-encoding']);
       let body: Buffer;
       try {
-        const bodies = await join(scrape.signal);
+        const bodies = sharedBodies(await source.gather(scrape.signal));
         body = await (zipped ? bodies.gzipped(encoder) : bodies.plain(encoder));
       } catch (error) {
         if (error instanceof Unavailable) return unavailable(reply, error.message);

@@ -2,20 +2,21 @@
 // test says so.
 
 import { describe, expect, test } from 'vitest';
-import { type Join, sharedGather } from '../../src/serve/shared_gather.ts';
+import { type Join, singleFlight } from '../../src/agent/single_flight.ts';
 
 interface Gather {
   readonly signal: AbortSignal;
+  readonly extent: number;
   finish(value: string): void;
   fail(error: Error): void;
 }
 
 function setUp(): { join: Join<string>; gathers: Gather[] } {
   const gathers: Gather[] = [];
-  const join = sharedGather<string>(
-    (signal) =>
+  const join = singleFlight<string>(
+    (signal, extent) =>
       new Promise((finish, fail) => {
-        gathers.push({ signal, finish, fail });
+        gathers.push({ signal, extent, finish, fail });
       }),
   );
   return { join, gathers };
@@ -25,7 +26,7 @@ const forever = () => new AbortController().signal;
 /** Lets promise reactions run. */
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
-describe('sharedGather', () => {
+describe('singleFlight', () => {
   test('gives one result to all who came while it was gathered', async () => {
     const { join, gathers } = setUp();
     const results = Array.from({ length: 17 }, () => join(forever()));
@@ -56,7 +57,7 @@ describe('sharedGather', () => {
   });
 
   test('turns a synchronous throw into a rejection', async () => {
-    const join = sharedGather<string>(() => {
+    const join = singleFlight<string>(() => {
       throw new Error('thrown');
     });
     await expect(join(forever())).rejects.toThrow('thrown');
@@ -120,5 +121,25 @@ describe('sharedGather', () => {
     const { join, gathers } = setUp();
     await expect(join(AbortSignal.abort(new Error('late')))).rejects.toThrow('late');
     expect(gathers).toHaveLength(0);
+  });
+
+  test('lets who needs less share a run of more', async () => {
+    const { join, gathers } = setUp();
+    const results = [join(forever(), 1), join(forever(), 0)];
+    expect(gathers.map(({ extent }) => extent)).toEqual([1]);
+    gathers[0]?.finish('all');
+    expect(await Promise.all(results)).toEqual(['all', 'all']);
+  });
+
+  test('lets who needs more wait for the next run, which those who wait with it share', async () => {
+    const { join, gathers } = setUp();
+    const little = join(forever(), 0);
+    const more = [join(forever(), 1), join(forever(), 2), join(forever(), 1)];
+    expect(gathers).toHaveLength(1);
+    gathers[0]?.finish('little');
+    expect(await little).toBe('little');
+    expect(gathers.map(({ extent }) => extent)).toEqual([0, 2]);
+    gathers[1]?.finish('all');
+    expect(await Promise.all(more)).toEqual(['all', 'all', 'all']);
   });
 });

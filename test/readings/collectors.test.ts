@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { Collectors, NothingAttached } from '../../src/agent/collectors.ts';
+import { type CollectorRuns, Collectors, NothingAttached } from '../../src/readings/collectors.ts';
 
 interface Line {
   readonly level: number;
@@ -16,10 +16,11 @@ function collectors() {
   const lines: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line) => lines.push(line) });
   const logged = (): Line[] => lines.map((line) => JSON.parse(line));
-  return { collectors: new Collectors(log), logged };
+  const all = new Collectors(log);
+  return { all, collectors: all.begin(), logged };
 }
 
-function outcomes({ runs }: Collectors) {
+function outcomes({ runs }: CollectorRuns) {
   return runs.map(({ collector, success }) => [collector, success]);
 }
 
@@ -92,15 +93,15 @@ describe('what fails', () => {
   });
 
   test('is told once for each reason, and again after it has succeeded', () => {
-    const { collectors: all, logged } = collectors();
+    const { all, logged } = collectors();
     const work = (reason: string | undefined) => () =>
       reason === undefined ? 7 : fail(new Error(reason));
     const reasons = ['busy', 'busy', 'gone', 'busy', undefined, 'busy', 'busy'];
     for (const reason of reasons) {
-      all.begin();
-      all.run('links', work(reason));
-      all.run('others', work('gone'));
-      expect(outcomes(all)).toEqual([
+      const reading = all.begin();
+      reading.run('links', work(reason));
+      reading.run('others', work('gone'));
+      expect(outcomes(reading)).toEqual([
         ['links', reason === undefined],
         ['others', false],
       ]);

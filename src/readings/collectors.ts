@@ -1,11 +1,16 @@
-// The parts of a gather: each is timed, and one that fails takes no other with it. What fails again for
+// The parts of a reading: each is timed, and one that fails takes no other with it. What fails again for
 // the same reason is told once.
 
 import type { Logger } from 'pino';
-import type { CollectorRun } from '../readings/collector_run.ts';
+
+/** How one part of a reading went. */
+export interface CollectorRun {
+  readonly collector: string;
+  readonly success: boolean;
+  readonly seconds: number;
+}
 
 export class Collectors {
-  runs: CollectorRun[] = [];
   readonly #log: Logger;
   /** By collector: why it failed the last time. */
   readonly #told = new Map<string, string>();
@@ -14,9 +19,21 @@ export class Collectors {
     this.#log = log;
   }
 
-  /** A new gather. */
-  begin(): void {
-    this.runs = [];
+  /** For one reading. */
+  begin(): CollectorRuns {
+    return new CollectorRuns(this.#log, this.#told);
+  }
+}
+
+export class CollectorRuns {
+  /** In the order in which they ended. */
+  readonly runs: CollectorRun[] = [];
+  readonly #log: Logger;
+  readonly #told: Map<string, string>;
+
+  constructor(log: Logger, told: Map<string, string>) {
+    this.#log = log;
+    this.#told = told;
   }
 
   /** Undefined when the work failed. */
