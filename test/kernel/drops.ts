@@ -91,9 +91,10 @@ export function printDrops({ reading, events }: Dropped): string {
     device,
     packets,
   ]);
-  const { transmitDrops, events: counted, received, unmatched } = reading ?? {};
+  const { transmitDrops, events: sent, received, unmatched } = reading ?? {};
   const books = unmatched?.receive_to_socket;
   const some = events.slice(0, 3).map((one) => ({ ...one, location: `${one.location}` }));
+  const counted = sent?.drops;
   return JSON.stringify({ rows, transmitDrops, counted, received, books, some }, null, 1);
 }
 
