@@ -14,10 +14,12 @@
 #include "packet.h"
 #include "wait_table.h"
 
-/* Its own flaws. */
-#define FLAW_BACKLOG_DROPPED FLAW_OWN		/* the backlog was full, or its device went */
-#define FLAW_BACKLOG_LOST (FLAW_OWN + 1)	/* freed on the way in silence */
-#define FLAW_BACKLOG_TABLE (FLAW_OWN + 2)	/* no room in the table */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WAIT_SETS);
+	__type(key, __u32);
+	__type(value, struct wait_set);
+} backlog_packets SEC(".maps");
 
 static __always_inline int backlog_entered(enum access access, const struct sk_buff *skb)
 {
@@ -29,9 +31,9 @@ static __always_inline int backlog_entered(enum access access, const struct sk_b
 	replaced = wait_begin(&backlog_packets, (__u64)skb, 0, bpf_ktime_get_ns(),
 			      LOAD(access, skb, len));
 	if (replaced == REPLACED_SAME)
-		flawed(s, BACKLOG_WAIT, FLAW_BACKLOG_LOST, true);
+		flawed(s, BACKLOG_WAIT, BACKLOG_WAIT_LOST, true);
 	else if (replaced == REPLACED_OLDEST)
-		flawed(s, BACKLOG_WAIT, FLAW_BACKLOG_TABLE, true);
+		flawed(s, BACKLOG_WAIT, BACKLOG_WAIT_TABLE_FULL, true);
 	return 0;
 }
 
@@ -48,7 +50,7 @@ static __always_inline void backlog_left(void *ctx, struct cpu_state *s, enum ac
 		return;
 	about.length = LOAD(access, skb, len);
 	if (w.meta != about.length) {
-		flawed(s, BACKLOG_WAIT, FLAW_BACKLOG_LOST, true);
+		flawed(s, BACKLOG_WAIT, BACKLOG_WAIT_LOST, true);
 		return;
 	}
 	slot = device_slot(s, access, LOAD(access, skb, dev), &about.key);
@@ -67,7 +69,7 @@ static __always_inline void backlog_left(void *ctx, struct cpu_state *s, enum ac
 static __always_inline void backlog_dropped(struct cpu_state *s, __u64 skb)
 {
 	if (wait_forget(&backlog_packets, skb))
-		flawed(s, BACKLOG_WAIT, FLAW_BACKLOG_DROPPED, true);
+		flawed(s, BACKLOG_WAIT, BACKLOG_WAIT_DROPPED, true);
 }
 
 #endif

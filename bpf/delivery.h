@@ -9,6 +9,7 @@
 
 #include "observe.h"
 #include "packet.h"
+#include "receive_to_socket.h"
 #include "softirq_to_socket.h"
 
 /* Which observations of one packet user space is to hear of. */
@@ -23,8 +24,8 @@ static __always_inline __u32 delivered(struct cpu_state *s, enum origin origin, 
 	__u32 send = 0;
 
 	if (receive_to_socket_on &&
-	    observe(s, RECEIVE_TO_SOCKET, packet_histogram(device_slot, protocol),
-		    received_ns, queued_ns, shared))
+	    receive_to_socket(s, received_ns, queued_ns, packet_histogram(device_slot, protocol),
+			      shared))
 		send |= SEND_RECEIVE;
 	if (softirq_to_socket_on &&
 	    softirq_to_socket(s, origin, received_ns, queued_ns,

@@ -20,6 +20,19 @@
 #include "observe.h"
 #include "packet.h"
 
+/* Drops of one device on one CPU, by the slot of their reason. */
+struct drop_row {
+	__u64 packets[REASONS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);			/* possible CPUs × device slots */
+	__type(key, __u32);
+	__type(value, struct drop_row);
+} drops SEC(".maps");
+
 /* What was dropped, where, and why; where the packet was under way, also from which device. */
 struct drop {
 	__u64 location;
@@ -172,7 +185,7 @@ static __always_inline void count_drop(void *ctx, struct cpu_state *s, enum acce
 		return;
 	drop_device(s, access, skb, d);
 	reason = reason_slot(s, d->reason);
-	place = s->first_drop + d->device_slot;
+	place = s->first_device + d->device_slot;
 	row = bpf_map_lookup_elem(&drops, &place);
 	if (!row)
 		return;

@@ -5,14 +5,9 @@
 #ifndef RXSCOPE_HOOKS_INTERRUPTS_H
 #define RXSCOPE_HOOKS_INTERRUPTS_H
 
-#include "delivery.h"
-#include "hardirq_duration.h"
-#include "irq_to_softirq.h"
-#include "napi_poll.h"
-#include "softirq_duration.h"
-#include "softirq_raise_to_entry.h"
+#include "dispatch.h"
 
-/* ---- irq_handler_entry, irq_handler_exit, softirq_raise: irq_to_softirq --------------------- */
+/* ---- irq_handler_entry, irq_handler_exit, softirq_raise: a device interrupts, and leaves work --- */
 
 SEC("tp_btf/irq_handler_entry")
 int BPF_PROG(irq_handler_entry__tp_btf, int irq, struct irqaction *action)
@@ -70,60 +65,6 @@ int softirq_raise__tp(struct trace_event_raw_softirq *ctx)
 }
 
 /* ---- softirq_entry, softirq_exit: which most probes need -------------------------------------- */
-
-static __always_inline int softirq_entered(void *ctx, unsigned int vector)
-{
-	struct cpu_state *s;
-	__u64 now;
-
-	if (!softirq_raise_to_entry_on && !softirq_duration_on && vector != NET_RX_SOFTIRQ)
-		return 0;
-	s = this_cpu();
-	if (!s)
-		return 0;
-	now = bpf_ktime_get_ns();
-	if (softirq_raise_to_entry_on)
-		vector_entered(ctx, s, vector, now);
-	if (softirq_duration_on)
-		s->entered_ns = now;
-	if (vector != NET_RX_SOFTIRQ)
-		return 0;
-	/* Packets received outside a softirq since the last run: their handling is over. */
-	if (s->ring_head != s->ring_tail)
-		leave_until(s, s->ring_tail);
-	s->softirq_ns = now;
-	s->seen_entry = 1;
-	if (napi_poll_on)
-		s->poll_ns = now;
-	if (preempt_rt)
-		s->softirq_task = bpf_get_current_task();
-	if (irq_to_softirq_on)
-		irq_served(ctx, s, now);
-	return 0;
-}
-
-static __always_inline int softirq_exited(void *ctx, unsigned int vector)
-{
-	struct cpu_state *s;
-
-	if (!softirq_duration_on && vector != NET_RX_SOFTIRQ)
-		return 0;
-	s = this_cpu();
-	if (!s)
-		return 0;
-	if (softirq_duration_on)
-		vector_exited(ctx, s, vector);
-	if (vector != NET_RX_SOFTIRQ)
-		return 0;
-	if (s->ring_head != s->ring_tail)
-		leave_until(s, s->ring_tail);
-	s->softirq_ns = 0;
-	if (napi_poll_on)
-		s->poll_ns = 0;
-	if (wakeup_to_run_on)
-		s->telling = 0;
-	return 0;
-}
 
 SEC("tp_btf/softirq_entry")
 int BPF_PROG(softirq_entry__tp_btf, unsigned int vector)

@@ -5,7 +5,7 @@
 #ifndef RXSCOPE_HOOKS_PACKETS_H
 #define RXSCOPE_HOOKS_PACKETS_H
 
-#include "receive_to_socket.h"
+#include "dispatch.h"
 
 /* ---- receive: a packet enters the protocols --------------------------------------------------- */
 

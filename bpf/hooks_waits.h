@@ -5,9 +5,7 @@
 #ifndef RXSCOPE_HOOKS_WAITS_H
 #define RXSCOPE_HOOKS_WAITS_H
 
-#include "backlog_wait.h"
-#include "socket_to_read.h"
-#include "wakeup_to_run.h"
+#include "dispatch.h"
 
 /* ---- backlog_enqueue: a packet is put on a CPU's backlog ---------------------------------------- */
 

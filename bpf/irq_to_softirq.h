@@ -17,23 +17,24 @@
 #ifndef RXSCOPE_IRQ_TO_SOFTIRQ_H
 #define RXSCOPE_IRQ_TO_SOFTIRQ_H
 
-#include "hardirq_duration.h"
 #include "irq_slot.h"
-#include "softirq_raise_to_entry.h"
 
-static __always_inline int irq_entered(int irq, unsigned int flags)
-{
-	struct cpu_state *s = this_cpu();
+/* The interrupt that woke a thread which handles it. */
+struct thread_irq {
+	__u64 irq_ns;		/* 0 when it has been followed to a raise */
+	__u64 irq;
+};
+#define THREAD_IRQS 4096
 
-	if (!s)
-		return 0;
-	/* A timer's interrupt is no device's, whatever it raises. */
-	if (flags & IRQF_TIMER_ONLY)
-		return 0;
-	s->irq = irq;
-	s->irq_ns = bpf_ktime_get_ns();
-	return 0;
-}
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, THREAD_IRQS);
+	__type(key, __u64);			/* address of the thread's task_struct */
+	__type(value, struct thread_irq);
+} thread_irqs SEC(".maps");
+
+/* Has any interrupt been handled by a thread yet? */
+bool irq_threads_seen = false;
 
 /* The handler leaves its work to this thread. */
 static __always_inline void irq_left_to_thread(const struct cpu_state *s, __u64 task,
@@ -51,23 +52,6 @@ static __always_inline void irq_left_to_thread(const struct cpu_state *s, __u64 
 	if (t->irq_ns && (thread_flags & IRQ_THREAD_PENDING))
 		return;
 	*t = now;
-}
-
-/* `action` is 0 where the hook does not tell it. */
-static __always_inline int irq_exited(void *ctx, enum access access, const struct irqaction *action,
-				      int result)
-{
-	struct cpu_state *s = this_cpu();
-
-	if (!s)
-		return 0;
-	if (hardirq_duration_on)
-		irq_lasted(ctx, s);
-	if (irq_to_softirq_on && action && result == IRQ_WAKE_THREAD && s->irq_ns)
-		irq_left_to_thread(s, (__u64)LOAD(access, action, thread),
-				   LOAD(access, action, thread_flags));
-	s->irq_ns = 0;
-	return 0;
 }
 
 /* The interrupt behind a raise that this CPU makes now: its own, or that which woke this thread. */
@@ -89,33 +73,23 @@ static __always_inline __u64 irq_behind(struct cpu_state *s, __u32 *irq)
 	return irq_ns;
 }
 
-static __always_inline int softirq_raised(unsigned int vector)
+/* NET_RX is raised, by whatever runs here. */
+static __always_inline void net_rx_raised(struct cpu_state *s)
 {
-	struct cpu_state *s;
 	__u64 irq_ns;
 	__u32 irq;
 
-	if (!softirq_raise_to_entry_on && vector != NET_RX_SOFTIRQ)
-		return 0;
-	s = this_cpu();
-	if (!s)
-		return 0;
-	if (softirq_raise_to_entry_on)
-		vector_raised(s, vector);
-	if (!irq_to_softirq_on || vector != NET_RX_SOFTIRQ)
-		return 0;
 	irq_ns = irq_behind(s, &irq);
 	/* Raised outside a device interrupt: loopback, RPS, re-raise. No observation of this probe. */
 	if (!irq_ns)
-		return 0;
+		return;
 	/* An earlier interrupt still waits: the oldest wins, and this one is served with it. */
 	if (s->raised_ns) {
-		s->already_raised++;
-		return 0;
+		flawed(s, IRQ_TO_SOFTIRQ, IRQ_TO_SOFTIRQ_ALREADY_RAISED, false);
+		return;
 	}
 	s->raised_ns = irq_ns;
 	s->raised_irq = irq;
-	return 0;
 }
 
 /* A NET_RX softirq starts: it serves the oldest raise, if a device interrupt made it. */
@@ -127,7 +101,7 @@ static __always_inline void irq_served(void *ctx, struct cpu_state *s, __u64 now
 	/* It came when this run, which serves it too, had begun: its raise is for nothing. */
 	if (from_ns > now) {
 		s->raised_ns = 0;
-		s->already_raised++;
+		flawed(s, IRQ_TO_SOFTIRQ, IRQ_TO_SOFTIRQ_ALREADY_RAISED, false);
 		from_ns = 0;
 	}
 	s->served_irq_ns = from_ns;

@@ -14,12 +14,23 @@
 #ifndef RXSCOPE_NAPI_POLL_H
 #define RXSCOPE_NAPI_POLL_H
 
+#include "observe.h"
 #include "packet.h"
-#include "softirq_to_socket.h"
 
-/* Its own flaws: polls whose beginning nothing tells. */
-#define FLAW_POLL_THREADED FLAW_OWN
-#define FLAW_POLL_BUSY (FLAW_OWN + 1)
+/* What the polls of one device did on one CPU. */
+struct poll_work {
+	__u64 buckets[POLL_BUCKETS];	/* packets: 0, 1, 2, up to 4, 8 … 256, more */
+	__u64 packets;
+	__u64 exhausted;		/* polls that used up their budget */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);			/* possible CPUs × device slots */
+	__type(key, __u32);
+	__type(value, struct poll_work);
+} polls SEC(".maps");
 
 /* __napi_poll is entered. */
 static __always_inline int poll_begins(void)
@@ -44,7 +55,7 @@ static __always_inline __u32 poll_bucket(__u32 work)
 static __always_inline void poll_did(struct cpu_state *s, __u32 slot, __u32 work, __u32 budget,
 				     bool shared)
 {
-	__u32 place = s->first_poll + slot;
+	__u32 place = s->first_device + slot;
 	struct poll_work *p = bpf_map_lookup_elem(&polls, &place);
 	__u32 bucket = poll_bucket(work);
 
@@ -77,7 +88,7 @@ static __always_inline int poll_ended(void *ctx, enum access access, const struc
 	from_ns = s->poll_ns;
 	s->poll_ns = shared ? 0 : now;
 	if (!from_ns) {
-		flawed(s, NAPI_POLL, is_napi_thread() ? FLAW_POLL_THREADED : FLAW_POLL_BUSY, shared);
+		flawed(s, NAPI_POLL, is_napi_thread() ? NAPI_POLL_THREADED_NAPI : NAPI_POLL_BUSY_POLL, shared);
 		return 0;
 	}
 	if (!observe(s, NAPI_POLL, slot, from_ns, now, shared))

@@ -11,7 +11,7 @@
 #define RXSCOPE_OBSERVE_H
 
 #include "records.h"
-#include "state.h"
+#include "running.h"
 
 static __always_inline void add(__u64 *counter, __u64 n, bool shared)
 {
@@ -19,28 +19,6 @@ static __always_inline void add(__u64 *counter, __u64 n, bool shared)
 		__sync_fetch_and_add(counter, n);
 	else
 		*counter += n;
-}
-
-/* Is any probe on that follows packets from their receipt to their sockets? */
-static __always_inline bool packets_on(void)
-{
-	return softirq_to_socket_on || receive_to_socket_on || socket_to_read_on;
-}
-
-static __always_inline struct cpu_state *this_cpu(void)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-
-	return bpf_map_lookup_elem(&cpus, &cpu);
-}
-
-/*
- * Is this code part of the NET_RX run in progress on this CPU? On PREEMPT_RT that run is a task's, and
- * whatever runs meanwhile on its CPU may be another.
- */
-static __always_inline bool in_net_rx(const struct cpu_state *s)
-{
-	return s->softirq_ns && (!preempt_rt || s->softirq_task == bpf_get_current_task());
 }
 
 /* Counts something that is no sample of a probe, by its cause. */
@@ -98,7 +76,7 @@ struct context {
 	__u64 received_ns;
 	__u64 cgroup_id;
 	__u32 length;
-	__u32 key;		/* ifindex, irq, or vector: what the probe's histograms are by */
+	__u32 key;		/* irq or vector where the probe's histograms are by it, else ifindex */
 	__u16 local_port;
 	__u16 remote_port;
 	__u8 probe;
@@ -141,12 +119,7 @@ static __always_inline bool send_outlier(void *ctx, struct cpu_state *s,
 	}
 	o.received_ns = about->received_ns;
 	o.cgroup_id = about->cgroup_id;
-	if (about->probe == HARDIRQ_DURATION)
-		o.irq = about->key;
-	else if (about->probe == SOFTIRQ_RAISE_TO_ENTRY || about->probe == SOFTIRQ_DURATION)
-		o.vector = about->key;
-	else if (about->probe != IRQ_TO_SOFTIRQ)
-		o.ifindex = about->key;
+	o.key = about->key;
 	o.length = about->length;
 	o.local_port = about->local_port;
 	o.remote_port = about->remote_port;

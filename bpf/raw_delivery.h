@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Which packet a raw, ping or packet socket got a copy of. When is kept with the packet: what becomes of
- * it afterwards decides whether that was its delivery (leave() of delivery.h, settle_dropped()).
+ * it afterwards decides whether that was its delivery (leave() of delivery.h, settle_dropped() of books.h).
  */
 #ifndef RXSCOPE_RAW_DELIVERY_H
 #define RXSCOPE_RAW_DELIVERY_H

@@ -7,16 +7,11 @@
 #define RXSCOPE_RECORDS_H
 
 #include "kernel.h"
-
-enum record_kind {
-	RECORD_OUTLIER = 1,
-	RECORD_OBSERVATION = 2,
-	RECORD_DROP = 3,
-};
+#include "numbers.gen.h"
 
 /* An observation over its budget, with all that is known of its way. Times: CLOCK_MONOTONIC. */
 struct outlier {
-	__u32 kind;
+	__u32 kind;		/* RECORD_OUTLIER */
 	__u32 cpu;
 	__u64 latency_ns;
 	__u64 time_ns;		/* its end */
@@ -24,8 +19,8 @@ struct outlier {
 	__u64 softirq_ns;
 	__u64 received_ns;
 	__u64 cgroup_id;
-	__u32 irq;
-	__u32 ifindex;
+	__u32 irq;		/* that the softirq serves */
+	__u32 key;		/* irq or vector where the probe's histograms are by it, else ifindex */
 	__u32 length;
 	__u32 pid;		/* of the task that this CPU was running */
 	__u16 local_port;
@@ -34,7 +29,6 @@ struct outlier {
 	__u8 protocol;
 	__u8 device_slot;
 	__u8 in_softirq;
-	__u32 vector;
 	char comm[16];
 };
 
@@ -62,7 +56,7 @@ struct observation {
 	__u32 cpu;
 	__u64 latency_ns;
 	__u64 time_ns;
-	__u32 key;		/* ifindex, or irq */
+	__u32 key;		/* as in an outlier */
 	__u8 probe;
 	__u8 protocol;
 	__u8 device_slot;

@@ -16,11 +16,12 @@
 
 #include "wait_table.h"
 
-/* Its own flaws. */
-#define FLAW_READ_MERGED FLAW_OWN		/* TCP: became a part of a packet that waits already */
-#define FLAW_READ_NEVER (FLAW_OWN + 1)		/* no copy was seen: the socket was closed, or as above */
-#define FLAW_READ_TABLE (FLAW_OWN + 2)		/* no room in the table */
-#define FLAW_READ_UNSEEN (FLAW_OWN + 3)		/* UDP, where skb_consume_udp cannot be hooked */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WAIT_SETS);
+	__type(key, __u32);
+	__type(value, struct wait_set);
+} queued_packets SEC(".maps");
 
 /* A packet is on a socket's queue, in this buffer; it is `merged` when others were in it before. */
 static __always_inline void read_awaited(struct cpu_state *s, __u64 sk, __u64 skb, bool merged,
@@ -31,19 +32,19 @@ static __always_inline void read_awaited(struct cpu_state *s, __u64 sk, __u64 sk
 	if (!skb)
 		return;
 	if (protocol == PROTOCOL_UDP && !config.udp_reads_seen) {
-		flawed(s, SOCKET_TO_READ, FLAW_READ_UNSEEN, true);
+		flawed(s, SOCKET_TO_READ, SOCKET_TO_READ_NOT_FOLLOWED, true);
 		return;
 	}
 	if (merged && wait_find(&queued_packets, skb)) {
-		flawed(s, SOCKET_TO_READ, FLAW_READ_MERGED, true);
+		flawed(s, SOCKET_TO_READ, SOCKET_TO_READ_MERGED, true);
 		return;
 	}
 	replaced = wait_begin(&queued_packets, skb, sk, now,
 			      (__u64)ifindex << 32 | (__u64)port << 16 | protocol);
 	if (replaced == REPLACED_SAME)
-		flawed(s, SOCKET_TO_READ, FLAW_READ_NEVER, true);
+		flawed(s, SOCKET_TO_READ, SOCKET_TO_READ_NOT_READ, true);
 	else if (replaced == REPLACED_OLDEST)
-		flawed(s, SOCKET_TO_READ, FLAW_READ_TABLE, true);
+		flawed(s, SOCKET_TO_READ, SOCKET_TO_READ_TABLE_FULL, true);
 }
 
 /*
@@ -79,7 +80,7 @@ static __always_inline int packet_read(void *ctx, __u64 sk, __u64 skb, __u32 len
 static __always_inline void read_dropped(struct cpu_state *s, __u64 skb)
 {
 	if (wait_forget(&queued_packets, skb))
-		flawed(s, SOCKET_TO_READ, FLAW_READ_NEVER, true);
+		flawed(s, SOCKET_TO_READ, SOCKET_TO_READ_NOT_READ, true);
 }
 
 #endif

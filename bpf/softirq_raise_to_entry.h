@@ -14,9 +14,6 @@
 
 #include "observe.h"
 
-/* Its own flaw: an entry whose raise was before we attached, or left no trace. */
-#define FLAW_NO_RAISE FLAW_OWN
-
 static __always_inline void vector_raised(struct cpu_state *s, __u32 vector)
 {
 	__u64 *raised_ns = &s->vector_raised_ns[vector & (VECTORS_ALL - 1)];
@@ -34,7 +31,7 @@ static __always_inline void vector_entered(void *ctx, struct cpu_state *s, __u32
 	from_ns = s->vector_raised_ns[vector];
 	s->vector_raised_ns[vector] = 0;
 	if (!from_ns) {
-		flawed(s, SOFTIRQ_RAISE_TO_ENTRY, FLAW_NO_RAISE, false);
+		flawed(s, SOFTIRQ_RAISE_TO_ENTRY, SOFTIRQ_RAISE_TO_ENTRY_NO_RAISE, false);
 		return;
 	}
 	if (!observe(s, SOFTIRQ_RAISE_TO_ENTRY, vector, from_ns, now, false))

@@ -8,72 +8,7 @@
 
 #include "kernel.h"
 #include "bucket.h"
-
-/* The latency probes; src/capture/reading.ts has the same order. */
-enum probe_index {
-	IRQ_TO_SOFTIRQ,
-	SOFTIRQ_TO_SOCKET,
-	RECEIVE_TO_SOCKET,
-	SOFTIRQ_RAISE_TO_ENTRY,
-	BACKLOG_WAIT,
-	SOCKET_TO_READ,
-	WAKEUP_TO_RUN,
-	NAPI_POLL,
-	HARDIRQ_DURATION,
-	SOFTIRQ_DURATION,
-	PROBES,
-	PROBES_ALL = 16,	/* the next power of two: a mask is what the verifier understands */
-};
-
-#define VECTORS_ALL 16		/* softirq vectors: the kernel has ten */
-
-enum protocol_class {
-	PROTOCOL_TCP,
-	PROTOCOL_UDP,
-	PROTOCOL_OTHER,
-	PROTOCOLS,
-};
-
-/*
- * What became of a packet that reached no socket queue that we could see. Each received packet is
- * either observed or has exactly one of these, so that the books balance.
- */
-enum fate {
-	FATE_DROPPED,		/* kfree_skb, for any reason but the next */
-	FATE_NO_SOCKET,		/* kfree_skb, reason NO_SOCKET */
-	FATE_NO_PAYLOAD,	/* a TCP segment that carries no data and no FIN: never queued */
-	FATE_SYN_DATA,		/* data in a SYN: queued, if at all, before there is a socket to tell */
-	FATE_TCP_NOT_READY,	/* TCP data that the socket was not told of: SO_RCVLOWAT, duplicates … */
-	FATE_OUT_OF_ORDER,	/* TCP data ahead of a gap: it waits for another packet, not for us */
-	FATE_FRAGMENT,		/* an IP fragment: merged into another packet */
-	FATE_OTHER_PROTOCOL,	/* neither TCP nor UDP and no raw or packet socket: ARP, ICMP echo … */
-	FATE_NOT_QUEUED,	/* forwarded, tunnelled, or queued by another CPU: not seen again here */
-	FATE_OTHER_CPU,		/* UDP left it to another CPU, which tells the socket for both (6.18) */
-	FATE_TABLE_FULL,	/* two sockets or packets shared one place in a bounded table */
-	FATES,
-	FATES_ALL = 16,		/* the next power of two */
-};
-
-/* Where a packet was received. */
-enum origin {
-	ORIGIN_OUTSIDE_SOFTIRQ,	/* tun and the like */
-	ORIGIN_SOFTIRQ,
-	ORIGIN_THREADED_NAPI,	/* by a thread that polls a NAPI, or the backlog */
-	ORIGIN_BUSY_POLL,	/* by a process that polls its NAPI while it waits */
-	ORIGIN_MIDWAY,		/* no NET_RX entry has been seen on this CPU yet */
-	ORIGINS,
-	ORIGINS_ALL = 8,	/* the next power of two */
-};
-
-/*
- * Why something that a probe saw is no sample of it. The first is common to all; the others are the
- * probe's own, and its header names them.
- */
-enum flaw {
-	FLAW_CLOCK,		/* negative, or beyond 16 s */
-	FLAW_OWN,
-	FLAWS = FLAW_OWN + 8,
-};
+#include "numbers.gen.h"
 
 /* One latency histogram; buckets as in bounds.gen.h, not cumulated. */
 struct histogram {
@@ -121,24 +56,13 @@ struct packet {
 	};
 };
 
-/* Slots of the first two device keys; real devices follow. */
-#define DEVICE_OVERFLOW 0	/* no free slot was near */
-#define DEVICE_OTHER_NETNS 1
-#define DEVICE_FIRST 2
+/* Device slots: overflow, other namespaces, devices; then one for what has no device. */
 #define DEVICES_MAX 64		/* upper limit of the configuration: devices of one CPU */
 #define DEVICES_ALL 128		/* the next power of two that holds them and the first two */
-#define NO_DEVICE 0xff		/* in a record: none is known */
-#define IRQ_OVERFLOW 0
-#define IRQ_FIRST 1
-#define IRQS 16			/* interrupts of network devices that one CPU keeps apart */
 #define WINDOW 8		/* places that a key may take from its hash on */
-#define REASON_OVERFLOW 0
-#define REASON_FIRST 1
-#define REASONS 64		/* reasons that one CPU keeps apart, and the first */
-#define POLL_BUCKETS 11
 
 struct cpu_state {
-	/* irq_to_softirq, hardirq_duration */
+	/* the device interrupt in progress, and what one has raised */
 	__u64 irq_ns;		/* entry of the device interrupt handler now running, else 0 */
 	__u64 raised_ns;	/* entry of the oldest interrupt whose NET_RX raise is unserved */
 	__u32 irq;
@@ -151,7 +75,7 @@ struct cpu_state {
 	__u32 seen_entry;	/* has any entry been seen on this CPU */
 	__u64 softirq_task;	/* PREEMPT_RT: the task in which it runs */
 
-	/* other runs: softirq_raise_to_entry, softirq_duration, napi_poll, wakeup_to_run */
+	/* softirqs of all vectors, polls, and readers that are being told */
 	__u64 vector_raised_ns[VECTORS_ALL];	/* first unserved raise of each vector, else 0 */
 	__u64 entered_ns;	/* entry of the softirq in progress, of whatever vector */
 	__u64 poll_ns;		/* when the next poll's time begins, 0 when that is not known */
@@ -173,18 +97,15 @@ struct cpu_state {
 	__u64 next_event_ns;
 	__u64 next_drop_ns;
 
-	/* where this CPU's part of these maps begins; set by user space */
+	/* where this CPU's part begins of histograms, and of maps by device slot; set by user space */
 	__u32 first_histogram;
-	__u32 first_poll;
-	__u32 first_drop;
-	__u32 reserved2;
+	__u32 first_device;
 
 	/* counts */
 	__u64 fates[FATES_ALL];
 	__u64 flaws[PROBES * FLAWS];
 	__u64 tcp_kept;		/* packets put into tcp_packets */
 	__u64 tcp_resolved;	/* … and taken out again */
-	__u64 already_raised;	/* device interrupts that found NET_RX raised by an earlier one */
 	__u64 deliveries_without_start;
 	__u64 events[PROBES_ALL];
 	__u64 events_lost[PROBES_ALL];
@@ -197,18 +118,6 @@ struct cpu_state {
 	__u32 device_keys[DEVICES_MAX];
 	__u32 irq_keys[IRQS];
 	__u64 reason_keys[REASONS];
-};
-
-/* Drops of one device on one CPU, by the slot of their reason. */
-struct drop_row {
-	__u64 packets[REASONS];
-};
-
-/* What the polls of one device did on one CPU. */
-struct poll_work {
-	__u64 buckets[POLL_BUCKETS];	/* packets: 0, 1, 2, up to 4, 8 … 256, more */
-	__u64 packets;
-	__u64 exhausted;		/* polls that used up their budget */
 };
 
 /* A TCP packet with data on its way to a socket, on any CPU. Found by its skb's address. */
@@ -236,37 +145,6 @@ struct tcp_claim {
 };
 #define TCP_CLAIMS 4096
 
-/*
- * A packet that waits for something: for its CPU in a backlog, or for its reader on a socket. Found by
- * its skb's address; wait_table.h says how.
- */
-struct waiting {
-	__u64 skb;
-	__u64 since_ns;
-	__u64 meta;
-	__u64 check;		/* lower half of skb ^ since_ns ^ meta */
-};
-#define WAIT_WAYS 4
-#define WAIT_SETS 2048
-struct wait_set {
-	struct waiting way[WAIT_WAYS];
-};
-
-/* A task that a socket has woken. Found by its task_struct's address. */
-struct woken {
-	__u64 task;
-	__u64 since_ns;
-	__u64 meta;		/* port << 8 | protocol */
-};
-#define WOKEN_TASKS 4096
-
-/* The interrupt that woke a thread which handles it. */
-struct thread_irq {
-	__u64 irq_ns;		/* 0 when it has been followed to a raise */
-	__u64 irq;
-};
-#define THREAD_IRQS 4096
-
 /* What may change while the programs run. */
 struct config {
 	__u64 budget_ns[PROBES_ALL];
@@ -276,17 +154,6 @@ struct config {
 };
 
 /* Set once, before the programs are loaded. */
-const volatile bool irq_to_softirq_on = true;
-const volatile bool softirq_to_socket_on = true;
-const volatile bool receive_to_socket_on = true;
-const volatile bool softirq_raise_to_entry_on = true;
-const volatile bool backlog_wait_on = true;
-const volatile bool socket_to_read_on = true;
-const volatile bool wakeup_to_run_on = true;
-const volatile bool napi_poll_on = true;
-const volatile bool hardirq_duration_on = true;
-const volatile bool softirq_duration_on = true;
-const volatile bool drops_on = true;
 const volatile bool exact = false;
 const volatile bool preempt_rt = false;		/* softirqs run in tasks, which others preempt */
 const volatile __u32 own_netns = 0;		/* inode number of the agent's network namespace */
@@ -294,9 +161,6 @@ const volatile __u32 device_mask = 15;		/* devices - 1; their number is a power 
 const volatile __u32 histograms_of[PROBES_ALL] = {};	/* where a probe's begin among one CPU's */
 
 struct config config SEC(".data.config") = {};
-
-/* Has any interrupt been handled by a thread yet? */
-bool irq_threads_seen = false;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -317,43 +181,6 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);			/* possible CPUs × device slots */
-	__type(key, __u32);
-	__type(value, struct poll_work);
-} polls SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);			/* possible CPUs × device slots */
-	__type(key, __u32);
-	__type(value, struct drop_row);
-} drops SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);			/* WAIT_SETS when backlog_wait is on */
-	__type(key, __u32);
-	__type(value, struct wait_set);
-} backlog_packets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);			/* WAIT_SETS when socket_to_read is on */
-	__type(key, __u32);
-	__type(value, struct wait_set);
-} queued_packets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);			/* WOKEN_TASKS when wakeup_to_run is on */
-	__type(key, __u32);
-	__type(value, struct woken);
-} woken_tasks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, TCP_SETS);
 	__type(key, __u32);
 	__type(value, struct tcp_set);
@@ -366,13 +193,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tcp_claim);
 } tcp_claims SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, THREAD_IRQS);
-	__type(key, __u64);			/* address of the thread's task_struct */
-	__type(value, struct thread_irq);
-} thread_irqs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);

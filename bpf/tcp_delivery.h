@@ -33,12 +33,6 @@ static __always_inline bool tcp_is_ahead(enum access access, const struct sock *
 	return (__s32)(seq - rcv_nxt) > 0;
 }
 
-/* What is kept of a TCP packet beside its time: struct tcp_packet. */
-static __always_inline __u64 tcp_meta(const struct packet *p)
-{
-	return (__u64)p->ifindex << 32 | (p->length & 0xffff) << 16 | p->origin << 8 | p->device_slot;
-}
-
 /* A packet that was put together from fragments goes by the last of them, in whose buffer it is. */
 static __always_inline bool tcp_reassembled(struct cpu_state *s, __u64 skb)
 {
@@ -49,12 +43,6 @@ static __always_inline bool tcp_reassembled(struct cpu_state *s, __u64 skb)
 	p->closed = CLOSED;
 	tcp_keep(s, skb, p->received_ns, tcp_meta(p), !in_net_rx(s));
 	return true;
-}
-
-/* Who works on a segment here: a run of NET_RX, by its time of entry, or a process, by its task. */
-static __always_inline __u64 worker(const struct cpu_state *s)
-{
-	return in_net_rx(s) ? s->softirq_ns : bpf_get_current_task();
 }
 
 /*

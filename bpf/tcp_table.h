@@ -18,6 +18,12 @@ static __always_inline __u32 hash_address(__u64 address, __u32 places)
 	return (lower_half(address) * 0x9e3779b1U) >> 16 & (places - 1);
 }
 
+/* What is kept of a TCP packet beside its time: struct tcp_packet. */
+static __always_inline __u64 tcp_meta(const struct packet *p)
+{
+	return (__u64)p->ifindex << 32 | (p->length & 0xffff) << 16 | p->origin << 8 | p->device_slot;
+}
+
 static __always_inline struct tcp_set *tcp_set_of(__u64 skb)
 {
 	__u32 place = hash_address(skb, TCP_SETS);

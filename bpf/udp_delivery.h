@@ -22,7 +22,7 @@ static __always_inline int udp_queueing(enum access access, __u64 sk, const stru
 		return 0;
 	p = packet_queued(s, access, skb, IPPROTO_UDP, &at);
 	if (p && !p->closed)
-		p->fate = FATE_OTHER_CPU;
+		p->fate = FATE_QUEUED_BY_OTHER_CPU;
 	s->named_known = p != 0;
 	s->named_at = at;
 	s->named_skb = (__u64)skb;
@@ -48,7 +48,7 @@ static __always_inline struct packet *udp_packet_of(struct cpu_state *s, enum ac
 		return &s->ring[s->named_at & (RING - 1)];
 	}
 	p = packet_told_of(s, access, sk, IPPROTO_UDP, place);
-	if (!p || p->fate == FATE_OTHER_CPU)
+	if (!p || p->fate == FATE_QUEUED_BY_OTHER_CPU)
 		return 0;
 	*skb = p->skb;
 	return p;

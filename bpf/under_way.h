@@ -17,7 +17,6 @@
 
 #include "observe.h"
 #include "packet.h"
-#include "softirq_to_socket.h"
 
 /* Of IPv6 fragments the protocol is not known. */
 static __always_inline bool is_of(const struct packet *p, __u32 transport)
@@ -98,15 +97,6 @@ static __always_inline bool udp_queued(enum access access, __u64 skb)
 	RXSCOPE_OPAQUE(both);
 	return truesize & 0x7fffffff &&
 	       (dev == plain || dev == linear || dev == checked || dev == both);
-}
-
-/*
- * Does nothing but the handling of received packets happen here, one after the other? Not so in a process
- * that also does other things with its sockets, nor where tasks preempt each other in the middle.
- */
-static __always_inline bool in_order(const struct cpu_state *s)
-{
-	return !preempt_rt && (in_net_rx(s) || is_napi_thread());
 }
 
 /* The newest packet that is more than announced, if it is of this protocol and at work on this buffer. */

@@ -9,6 +9,22 @@
 
 #include "tcp_table.h"
 
+/*
+ * A packet that waits for something: for its CPU in a backlog, or for its reader on a socket. Found by
+ * its skb's address; wait_table.h says how.
+ */
+struct waiting {
+	__u64 skb;
+	__u64 since_ns;
+	__u64 meta;
+	__u64 check;		/* lower half of skb ^ since_ns ^ meta */
+};
+#define WAIT_WAYS 4
+#define WAIT_SETS 2048
+struct wait_set {
+	struct waiting way[WAIT_WAYS];
+};
+
 /* What putting a packet in found in its place. */
 enum replaced {
 	REPLACED_NONE,

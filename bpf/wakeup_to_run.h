@@ -14,10 +14,20 @@
 
 #include "tcp_table.h"
 
-/* Its own flaws. */
-#define FLAW_WOKEN_AWAKE FLAW_OWN		/* it had not gone to sleep yet */
-#define FLAW_WOKEN_TABLE (FLAW_OWN + 1)		/* two tasks shared one place of the table */
-#define FLAW_WOKEN_UNSEEN (FLAW_OWN + 2)	/* it ran, and no sched_switch told */
+/* A task that a socket has woken. Found by its task_struct's address. */
+struct woken {
+	__u64 task;
+	__u64 since_ns;
+	__u64 meta;		/* port << 8 | protocol */
+};
+#define WOKEN_TASKS 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WOKEN_TASKS);
+	__type(key, __u32);
+	__type(value, struct woken);
+} woken_tasks SEC(".maps");
 
 static __always_inline struct woken *woken_of(__u64 task)
 {
@@ -60,11 +70,12 @@ static __always_inline int task_waking(enum access access, const struct task_str
 	if (!w)
 		return 0;
 	if (!has_slept(access, task)) {
-		flawed(s, WAKEUP_TO_RUN, FLAW_WOKEN_AWAKE, false);
+		flawed(s, WAKEUP_TO_RUN, WAKEUP_TO_RUN_AWAKE, false);
 		return 0;
 	}
 	if (w->task)
-		flawed(s, WAKEUP_TO_RUN, w->task == (__u64)task ? FLAW_WOKEN_UNSEEN : FLAW_WOKEN_TABLE, false);
+		flawed(s, WAKEUP_TO_RUN,
+		       w->task == (__u64)task ? WAKEUP_TO_RUN_UNSEEN : WAKEUP_TO_RUN_TABLE_FULL, false);
 	w->since_ns = bpf_ktime_get_ns();
 	w->meta = (__u64)s->telling_port << 8 | protocol;
 	barrier();

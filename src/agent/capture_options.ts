@@ -1,11 +1,11 @@
 // What the configuration means for the kernel's programs. Pure.
 
 import type { Config } from '../config/schema.ts';
-import { MEASURES } from '../probes/index.ts';
+import { CATALOGUE } from '../probes/index.ts';
 
 /** Of everything that can be measured, what is switched on. */
 export function enabledIn({ probes }: Config): string[] {
-  return MEASURES.map(({ id }) => id).filter((id) => probes[id]?.enabled === true);
+  return CATALOGUE.map(({ id }) => id).filter((id) => probes[id]?.enabled === true);
 }
 
 /** What the configuration means for libbpf. */

@@ -14,7 +14,6 @@ import { type DropReasons, dropReasons, readDropReasons } from '../host/drop_rea
 import { HostCounters, hostSources } from '../host/host_counters.ts';
 import type { HostReading } from '../host/host_reading.ts';
 import { Symbols } from '../host/symbols.ts';
-import { PROBES } from '../probes/index.ts';
 import { type CollectorRuns, Collectors, NothingAttached } from '../readings/collectors.ts';
 import {
   type Known,
@@ -130,7 +129,7 @@ export class Reader {
 
   /** The device of an outlier, as the histograms label it. */
   outlierDevice(outlier: Outlier): string {
-    return this.#deviceNow(PROBES[outlier.probe]?.id ?? '', placeOfOutlier(outlier));
+    return this.#deviceNow(outlier.probe, placeOfOutlier(outlier));
   }
 
   dropDevice(drop: DropRecord): string {

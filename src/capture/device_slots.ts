@@ -6,12 +6,15 @@
 // it is free.
 
 import type { BpfObject, StructLayout } from '../addon/addon.ts';
-import { PROBES } from '../probes/index.ts';
+import { probeOf } from '../probes/index.ts';
 import { type DeviceRows, type Memory, rowsOfSlot } from './reading.ts';
 import { NO_ROWS, withRemoved } from './removed.ts';
 import {
   DEVICE_FIRST,
+  DEVICE_MAPS,
+  type DeviceMap,
   deviceSlots,
+  hasMap,
   histogramPlaces,
   histogramsPerCpu,
   PROTOCOLS,
@@ -113,7 +116,7 @@ export class DeviceSlots {
       this.#object.write(map, index * size, new Uint8Array(size));
     };
     for (const [id, place] of histogramPlaces(shape)) {
-      const by = PROBES.find((probe) => probe.id === id)?.by;
+      const by = probeOf(id)?.by;
       const first = cpu * histogramsPerCpu(shape) + place;
       if (by === 'device') zero('histograms', 'histogram', first + slot);
       if (by !== 'device_protocol') continue;
@@ -121,8 +124,8 @@ export class DeviceSlots {
         zero('histograms', 'histogram', first + slot * PROTOCOLS.length + p);
     }
     const index = cpu * deviceSlots(shape) + slot;
-    if (shape.probes.includes('drops')) zero('drops', 'drop_row', index);
-    if (shape.probes.includes('napi_poll')) zero('polls', 'poll_work', index);
+    for (const map of Object.keys(DEVICE_MAPS) as DeviceMap[])
+      if (hasMap(shape, map)) zero(map, DEVICE_MAPS[map], index);
     const received = cpu * this.#layout.size + this.#place('received') + slot * 8;
     this.#object.write('cpus', received, new Uint8Array(8));
   }

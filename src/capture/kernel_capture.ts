@@ -7,17 +7,25 @@ import { fileURLToPath } from 'node:url';
 import type { Addon, BpfObject, EventReader, StructLayout } from '../addon/addon.ts';
 import { BUCKETS } from '../histogram/bounds.ts';
 import type { Histogram } from '../histogram/histogram.ts';
-import { MEASURES } from '../probes/index.ts';
+import { CATALOGUE, PROBES } from '../probes/index.ts';
 import { hooksOf } from '../probes/probe.ts';
 import { DeviceSlots } from './device_slots.ts';
 import { HOOKS, type Hook } from './hooks.ts';
 import { type Climb, climb, type HookState } from './ladder.ts';
 import { patiently } from './passing.ts';
 import { isPreemptRt } from './preempt_rt.ts';
-import { assemble, type Memory, PROBE_INDEX, type Reading } from './reading.ts';
+import { assemble, type Memory, type Reading } from './reading.ts';
 import { type RecordSink, recordDecoder } from './records.ts';
 import { withRemoved } from './removed.ts';
-import { deviceSlots, histogramPlaces, histogramsPerCpu, type Shape } from './slots.ts';
+import {
+  DEVICE_MAPS,
+  type DeviceMap,
+  deviceSlots,
+  histogramPlaces,
+  histogramsPerCpu,
+  PROBES_ALL,
+  type Shape,
+} from './slots.ts';
 import { TcpTableReader } from './tcp_table.ts';
 
 export interface CaptureOptions {
@@ -51,10 +59,6 @@ export interface ProgramStats {
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url));
 /** Outliers that a CPU may send at once before its rate applies. */
 const BURST = 10;
-/** As in bpf/state.h. */
-const PROBES_ALL = 16;
-const WAIT_SETS = 2048;
-const WOKEN_TASKS = 4096;
 
 /**
  * Loads and attaches what this kernel allows. Never throws for what the kernel refuses: the states
@@ -63,9 +67,9 @@ const WOKEN_TASKS = 4096;
 export function openKernelCapture(addon: Addon, options: CaptureOptions): KernelCapture {
   const { devices, probes } = options;
   const shape: Shape = { cpus: options.cpus ?? addon.possibleCpus(), devices, probes };
-  const wanted = MEASURES.filter(({ id }) => probes.includes(id));
+  const wanted = CATALOGUE.filter(({ id }) => probes.includes(id));
   const hooks = (options.hooks ?? HOOKS).filter(({ name }) =>
-    wanted.some((measure) => hooksOf(measure).includes(name)),
+    wanted.some((entry) => hooksOf(entry).includes(name)),
   );
   const open = (): BpfObject => prepare(addon, options, shape);
   const fill = (object: BpfObject): void => {
@@ -78,7 +82,7 @@ export function openKernelCapture(addon: Addon, options: CaptureOptions): Kernel
 function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject {
   const object = addon.openObject(OBJECT);
   try {
-    for (const { id } of MEASURES) {
+    for (const { id } of CATALOGUE) {
       object.setConst(`${id}_on`, Uint8Array.of(options.probes.includes(id) ? 1 : 0));
     }
     object.setConst('histograms_of', bytesOf(placesOf(shape)));
@@ -89,13 +93,12 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
     object.setMaxEntries('cpus', shape.cpus);
     object.setMaxEntries('histograms', Math.max(1, shape.cpus * histogramsPerCpu(shape)));
     // What is off takes no memory.
-    const sized = (map: string, of: string, entries: number): void =>
-      object.setMaxEntries(map, options.probes.includes(of) ? entries : 1);
-    sized('drops', 'drops', shape.cpus * deviceSlots(shape));
-    sized('polls', 'napi_poll', shape.cpus * deviceSlots(shape));
-    sized('backlog_packets', 'backlog_wait', WAIT_SETS);
-    sized('queued_packets', 'socket_to_read', WAIT_SETS);
-    sized('woken_tasks', 'wakeup_to_run', WOKEN_TASKS);
+    for (const { id, maps } of CATALOGUE) {
+      for (const map of maps) {
+        if (!options.probes.includes(id)) object.setMaxEntries(map, 1);
+        else if (map in DEVICE_MAPS) object.setMaxEntries(map, shape.cpus * deviceSlots(shape));
+      }
+    }
     return object;
   } catch (error) {
     object.close();
@@ -103,22 +106,21 @@ function prepare(addon: Addon, options: CaptureOptions, shape: Shape): BpfObject
   }
 }
 
-/** By probe index, where its histograms begin among those of one CPU. */
+/** By the programs' number of a probe, where its histograms begin among those of one CPU. */
 function placesOf(shape: Shape): Uint32Array {
   const places = histogramPlaces(shape);
   const words = new Uint32Array(PROBES_ALL);
-  for (const [i, id] of PROBE_INDEX.entries()) words[i] = places.get(id) ?? 0;
+  for (const [i, { id }] of PROBES.entries()) words[i] = places.get(id) ?? 0;
   return words;
 }
 
 /** Tells each CPU where its parts of the maps begin. */
 function placeCpus(object: BpfObject, shape: Shape): void {
   const { size, fields } = object.layout('cpu_state');
-  // first_histogram, first_poll, first_drop and one more word follow each other.
+  // first_histogram and first_device follow each other.
   const place = fields.first_histogram?.offset ?? 0;
   for (let cpu = 0; cpu < shape.cpus; cpu++) {
-    const firsts = [histogramsPerCpu(shape), deviceSlots(shape), deviceSlots(shape), 0];
-    const words = Uint32Array.from(firsts, (perCpu) => cpu * perCpu);
+    const words = Uint32Array.of(cpu * histogramsPerCpu(shape), cpu * deviceSlots(shape));
     object.write('cpus', cpu * size + place, bytesOf(words));
   }
 }
@@ -127,7 +129,7 @@ function writeConfig(object: BpfObject, options: LiveOptions, states: readonly H
   const { fields, size } = object.layout('config');
   const words = new BigUint64Array(size / 8);
   const budgets = (fields.budget_ns?.offset ?? 0) / 8;
-  for (const [i, id] of PROBE_INDEX.entries()) {
+  for (const [i, { id }] of PROBES.entries()) {
     words[budgets + i] = BigInt(Math.round(options.budgets_ns[id] ?? 0));
   }
   const interval = BigInt(Math.round(1e9 / options.perCpuPerSecond));
@@ -270,8 +272,9 @@ function memoryOf(
   shape: Shape,
 ): Memory {
   const state = new Uint32Array(layouts.cpuState.size / 4);
-  const row = new Uint32Array(object.layout('drop_row').size / 4);
-  const work = new Uint32Array(object.layout('poll_work').size / 4);
+  const wordsOf = (map: DeviceMap) => new Uint32Array(object.layout(DEVICE_MAPS[map]).size / 4);
+  const row = wordsOf('drops');
+  const work = wordsOf('polls');
   const copy = (map: string, into: Uint32Array, index: number): Uint32Array => {
     object.read(map, index * into.byteLength, new Uint8Array(into.buffer));
     return into;

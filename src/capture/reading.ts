@@ -5,16 +5,22 @@ import type { StructLayout } from '../addon/addon.ts';
 import { type Histogram, readU64 } from '../histogram/histogram.ts';
 import { PROBES } from '../probes/index.ts';
 import type { By } from '../probes/probe.ts';
+import { FATES, FLAWS } from './books.ts';
 import {
   DEVICE_FIRST,
+  DEVICE_OTHER_NETNS,
+  DEVICE_OVERFLOW,
   deviceSlots,
+  hasMap,
   histogramPlaces,
   histogramsPerCpu,
   IRQ_FIRST,
+  IRQ_OVERFLOW,
   IRQ_SLOTS,
   PROTOCOLS,
   type Protocol,
   REASON_FIRST,
+  REASON_OVERFLOW,
   REASON_SLOTS,
   REMOVED_KEY,
   type Shape,
@@ -64,7 +70,7 @@ export interface PollWork {
   readonly exhausted: number;
 }
 
-/** As poll_bucket() of bpf/napi_poll.h. */
+/** As poll_bucket() in bpf/ counts. */
 export const POLL_BOUNDS = [0, 1, 2, 4, 8, 16, 32, 64, 128, 256] as const;
 
 /** What is counted by device, too. A histogram that never got an observation is absent. */
@@ -75,45 +81,24 @@ export interface DeviceRows {
   readonly polls: readonly PollWork[];
 }
 
+export interface Events {
+  readonly sent: number;
+  readonly lost: number;
+}
+
 /** Counters since the programs were attached. */
 export interface Reading extends DeviceRows {
   /** Packets that were freed undelivered elsewhere than on the receive path. */
   readonly transmitDrops: number;
-  readonly dropEvents: { readonly sent: number; readonly lost: number };
   /** By probe id and cause, every cause that can occur, also those with 0. */
   readonly unmatched: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Sockets told of something that is no packet under way on that CPU. */
   readonly deliveriesWithoutStart: number;
   /** Packets whose fate is still open. */
   readonly pending: number;
-  /** In the order of PROBE_INDEX. */
-  readonly events: readonly number[];
-  readonly eventsLost: readonly number[];
+  /** Outliers, in exact mode observations, and drops that were to be sent to user space: by id. */
+  readonly events: Readonly<Record<string, Events>>;
 }
-
-/** In the order of enum fate in bpf/state.h. Each is a packet that both packet probes received. */
-export const FATES = [
-  'dropped',
-  'no_socket',
-  'no_payload',
-  'syn_data',
-  'tcp_not_ready',
-  'out_of_order',
-  'fragment',
-  'other_protocol',
-  'not_queued',
-  'queued_by_other_cpu',
-  'table_full',
-] as const;
-
-/** FLAWS of bpf/state.h: a clock that cannot be, and room for eight of a probe's own. */
-const FLAWS_ALL = 9;
-
-/** In the order of enum probe_index in bpf/state.h. */
-export const PROBE_INDEX: readonly string[] = PROBES.map(({ id }) => id);
-
-/** Probes that account for every received packet. */
-const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'];
 
 /** Copies on request; see KernelCapture. */
 export interface Memory {
@@ -145,7 +130,6 @@ export function assemble(
   const at = {
     fates: word('fates'),
     flaws: word('flaws'),
-    alreadyRaised: word('already_raised'),
     withoutStart: word('deliveries_without_start'),
     events: word('events'),
     eventsLost: word('events_lost'),
@@ -166,11 +150,10 @@ export function assemble(
   const drops = new Map<string, DropCount>();
   const polls = new Map<DeviceKey, PollWork>();
   const fates = FATES.map(() => 0);
-  const flaws = PROBE_INDEX.map(() => Array.from({ length: FLAWS_ALL }, () => 0));
-  const events = PROBE_INDEX.map(() => 0);
-  const eventsLost = PROBE_INDEX.map(() => 0);
+  const flaws = PROBES.map(() => Array.from({ length: FLAWS }, () => 0));
+  const events = PROBES.map(() => 0);
+  const eventsLost = PROBES.map(() => 0);
   const sums = {
-    alreadyRaised: 0,
     withoutStart: 0,
     transmitDrops: 0,
     dropEvents: 0,
@@ -204,11 +187,10 @@ export function assemble(
       if (count > 0 || typeof device === 'number')
         received.set(device, (received.get(device) ?? 0) + count);
       if (reasons.length > 0) addDrops(drops, device, memory.drops(cpu, slot), reasons);
-      if (shape.probes.includes('napi_poll')) addPolls(polls, device, memory.polls(cpu, slot));
+      if (hasMap(shape, 'polls')) addPolls(polls, device, memory.polls(cpu, slot));
     }
     accumulate(fates, state, at.fates);
-    for (const [i, counts] of flaws.entries())
-      accumulate(counts, state, at.flaws + i * FLAWS_ALL * 2);
+    for (const [i, counts] of flaws.entries()) accumulate(counts, state, at.flaws + i * FLAWS * 2);
     accumulate(events, state, at.events);
     accumulate(eventsLost, state, at.eventsLost);
     for (const name of Object.keys(sums) as (keyof typeof sums)[])
@@ -225,26 +207,30 @@ export function assemble(
   }
   const fate = Object.fromEntries(FATES.map((name, i) => [name, fates[i] ?? 0]));
   fate.not_queued = (fate.not_queued ?? 0) + tcp.lost;
-  const unmatched = PROBES.map(({ id, causes }, i): [string, Record<string, number>] => [
-    id,
-    {
-      ...(PACKET_PROBES.includes(id) ? fate : {}),
-      ...(id === 'irq_to_softirq' ? { already_raised: sums.alreadyRaised } : {}),
-      ...Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, flaws[i]?.[j] ?? 0])),
-    },
-  ]);
+  const unmatched = PROBES.map(
+    ({ id, causes, everyPacket }, i): [string, Record<string, number>] => [
+      id,
+      {
+        ...(everyPacket ? fate : {}),
+        ...Object.fromEntries(['clock', ...causes].map((cause, j) => [cause, flaws[i]?.[j] ?? 0])),
+      },
+    ],
+  );
   return {
     latencies,
     received: [...received].map(([device, packets]) => ({ device, packets })),
     drops: [...drops.values()],
     transmitDrops: sums.transmitDrops,
-    dropEvents: { sent: sums.dropEvents, lost: sums.dropEventsLost },
     polls: [...polls.values()],
     unmatched: Object.fromEntries(unmatched),
     deliveriesWithoutStart: sums.withoutStart,
     pending,
-    events,
-    eventsLost,
+    events: {
+      ...Object.fromEntries(
+        PROBES.map(({ id }, i) => [id, { sent: events[i] ?? 0, lost: eventsLost[i] ?? 0 }]),
+      ),
+      drops: { sent: sums.dropEvents, lost: sums.dropEventsLost },
+    },
   };
 }
 
@@ -274,7 +260,7 @@ export function rowsOfSlot(
   const reasons = reasonsOf(state, word('reason_keys'));
   if (reasons.length > 0) addDrops(drops, device, memory.drops(cpu, slot), reasons);
   const polls = new Map<DeviceKey, PollWork>();
-  if (shape.probes.includes('napi_poll')) addPolls(polls, device, memory.polls(cpu, slot));
+  if (hasMap(shape, 'polls')) addPolls(polls, device, memory.polls(cpu, slot));
   return {
     latencies,
     received: [{ device, packets }],
@@ -326,15 +312,15 @@ function ownersOf(
 }
 
 function deviceKey(slot: number, shape: Shape, owner: number): DeviceKey | undefined {
-  if (slot === 0) return 'overflow';
-  if (slot === 1) return 'other_netns';
+  if (slot === DEVICE_OVERFLOW) return 'overflow';
+  if (slot === DEVICE_OTHER_NETNS) return 'other_netns';
   if (slot === deviceSlots(shape) - 1) return 'none';
   if (owner === REMOVED_KEY) return 'removed';
   return owner === 0 ? undefined : owner;
 }
 
 function irqOwners(state: Uint32Array, keys: number): { slot: number; irq: IrqKey }[] {
-  const owners: { slot: number; irq: IrqKey }[] = [{ slot: 0, irq: 'overflow' }];
+  const owners: { slot: number; irq: IrqKey }[] = [{ slot: IRQ_OVERFLOW, irq: 'overflow' }];
   for (let slot = IRQ_FIRST; slot < IRQ_SLOTS; slot++) {
     const owner = state[keys + slot - IRQ_FIRST] ?? 0;
     if (owner !== 0) owners.push({ slot, irq: owner - 1 });
@@ -350,7 +336,7 @@ function reasonsOf(state: Uint32Array, keys: number): { slot: number; reason: nu
     if (key !== 0) reasons.push({ slot, reason: key - 1 });
   }
   // Only where all places near a reason are taken, it has none.
-  return reasons.length === 0 ? [] : [{ slot: 0, reason: OTHER_REASON }, ...reasons];
+  return reasons.length === 0 ? [] : [{ slot: REASON_OVERFLOW, reason: OTHER_REASON }, ...reasons];
 }
 
 function addDrops(

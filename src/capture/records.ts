@@ -2,10 +2,14 @@
 // Their layouts come from the BPF object's own type information, not from constants here.
 
 import type { StructLayout } from '../addon/addon.ts';
+import { PROBES } from '../probes/index.ts';
+import type { Probe } from '../probes/probe.ts';
+import { DEVICE_OTHER_NETNS } from './slots.ts';
 
 /** An observation over its probe's budget, with all that is known of the packet's way. */
 export interface Outlier {
-  readonly probe: number;
+  /** Its id. */
+  readonly probe: string;
   readonly latencyNs: number;
   /** When it ended, nanoseconds of the kernel's clock. So are the other times; 0 when not known. */
   readonly timeNs: number;
@@ -56,12 +60,13 @@ export interface DropRecord {
 
 /** Exact mode: one observation. */
 export interface Observation {
-  readonly probe: number;
+  /** Its id. */
+  readonly probe: string;
   readonly protocol: number;
   readonly latencyNs: number;
   readonly timeNs: number;
   readonly cpu: number;
-  /** ifindex, or the interrupt's number. */
+  /** The interrupt's number or the softirq vector's, where the probe is by it, else ifindex. */
   readonly key: number;
 }
 
@@ -71,13 +76,12 @@ export interface RecordSink {
   drop(record: DropRecord): void;
 }
 
-/** As in bpf/state.h, enum record_kind. */
-const RECORD_OUTLIER = 1;
-const RECORD_OBSERVATION = 2;
-const RECORD_DROP = 3;
-const DEVICE_OTHER_NETNS = 1;
-/** In a record; in maps it is the slot after the last device's. */
-const NO_DEVICE = 0xff;
+/** What a record is. */
+export const RECORD_OUTLIER = 1;
+export const RECORD_OBSERVATION = 2;
+export const RECORD_DROP = 3;
+/** Instead of a device slot; in maps it is the slot after the last device's. */
+export const NO_DEVICE = 0xff;
 
 /** Header of a frame: u32 cpu, u32 size of the record; everything is padded to 8 bytes. */
 const FRAME_HEADER_BYTES = 8;
@@ -120,9 +124,17 @@ function u64(view: DataView, at: number): number {
   return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
 }
 
+/** The programs number the probes; from here on they go by their ids. */
+function probeAt(view: DataView, at: number): Probe {
+  const probe = PROBES[view.getUint8(at)];
+  if (probe === undefined)
+    throw new Error(`record of unknown probe ${view.getUint8(at)} in the perf ring buffer`);
+  return probe;
+}
+
 function decodeObservation(view: DataView, base: number, offset: Offsets): Observation {
   return {
-    probe: view.getUint8(base + offset('probe')),
+    probe: probeAt(view, base + offset('probe')).id,
     protocol: view.getUint8(base + offset('protocol')),
     latencyNs: u64(view, base + offset('latency_ns')),
     timeNs: u64(view, base + offset('time_ns')),
@@ -134,16 +146,18 @@ function decodeObservation(view: DataView, base: number, offset: Offsets): Obser
 function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
   const number = (field: string): number => view.getUint32(base + offset(field), true);
   const time = (field: string): number => u64(view, base + offset(field));
+  const { id, by } = probeAt(view, base + offset('probe'));
+  const key = number('key');
   return {
-    probe: view.getUint8(base + offset('probe')),
+    probe: id,
     latencyNs: time('latency_ns'),
     timeNs: time('time_ns'),
     irqNs: time('irq_ns'),
     softirqNs: time('softirq_ns'),
     receivedNs: time('received_ns'),
     cpu: number('cpu'),
-    irq: number('irq'),
-    ifindex: number('ifindex'),
+    irq: by === 'irq' ? key : number('irq'),
+    ifindex: by === 'irq' || by === 'vector' ? 0 : key,
     otherNetns: view.getUint8(base + offset('device_slot')) === DEVICE_OTHER_NETNS,
     protocol: view.getUint8(base + offset('protocol')),
     localPort: view.getUint16(base + offset('local_port'), true),
@@ -153,7 +167,7 @@ function decodeOutlier(view: DataView, base: number, offset: Offsets): Outlier {
     pid: number('pid'),
     comm: text(view, base + offset('comm'), 16),
     inSoftirq: view.getUint8(base + offset('in_softirq')) !== 0,
-    vector: number('vector'),
+    vector: by === 'vector' ? key : 0,
   };
 }
 

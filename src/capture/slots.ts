@@ -1,7 +1,8 @@
 // How the histograms of one CPU follow each other in the kernel's memory: probe after probe, and each
-// by what its histograms are by. The same order as in bpf/observe.h. Pure.
+// by what its histograms are by. The same order as in bpf/observe.h; the numbers get there by
+// tools/generate_numbers.ts. Pure.
 
-import { PROBES } from '../probes/index.ts';
+import { CATALOGUE, PROBES } from '../probes/index.ts';
 import type { By } from '../probes/probe.ts';
 
 /** Numbers that decide how large the programs' maps are. */
@@ -31,15 +32,37 @@ export const VECTORS = [
   'RCU',
 ] as const;
 
-/** As in bpf/state.h: the first slots are no device's and no interrupt's. */
+/** The smallest power of two that holds so many: a mask is what the verifier understands. */
+export function roomFor(n: number): number {
+  return 2 ** Math.ceil(Math.log2(n));
+}
+
+/** Room for probes in the programs' arrays. */
+export const PROBES_ALL = roomFor(PROBES.length);
+/** The first slots of a CPU are no device's and no interrupt's; those of the overflow found no slot near. */
+export const DEVICE_OVERFLOW = 0;
+export const DEVICE_OTHER_NETNS = 1;
 export const DEVICE_FIRST = 2;
 /** In the place of its key: of a device that is gone. No ifindex is as large. */
 export const REMOVED_KEY = 0xffff_ffff;
+/** Of network devices' interrupts a CPU keeps 16 apart. */
+export const IRQ_OVERFLOW = 0;
 export const IRQ_FIRST = 1;
 export const IRQ_SLOTS = 17;
+export const REASON_OVERFLOW = 0;
 export const REASON_FIRST = 1;
 export const REASON_SLOTS = 64;
-const VECTORS_ALL = 16;
+/** The kernel has ten. */
+export const VECTORS_ALL = roomFor(VECTORS.length);
+
+/** Maps of probes with an entry for each device slot of each CPU, and the struct of an entry. */
+export const DEVICE_MAPS = { drops: 'drop_row', polls: 'poll_work' } as const;
+export type DeviceMap = keyof typeof DEVICE_MAPS;
+
+/** Is a probe on that has this map? */
+export function hasMap({ probes }: Shape, map: DeviceMap): boolean {
+  return CATALOGUE.some(({ id, maps }) => probes.includes(id) && maps.includes(map));
+}
 
 /** Device slots, with the last one for what has no device. */
 export function deviceSlots(shape: Shape): number {

@@ -1,7 +1,7 @@
 // Which probes stand and why not, from the states of their hooks. Pure.
 
-import { hasScript, MEASURES } from '../probes/index.ts';
-import { hooksOf, type Measure } from '../probes/probe.ts';
+import { CATALOGUE, hasScript } from '../probes/index.ts';
+import { type CatalogueEntry, hooksOf } from '../probes/probe.ts';
 import type { ScriptStatus } from './bpftrace/backend.ts';
 import type { HookState } from './ladder.ts';
 
@@ -37,7 +37,7 @@ export function probeStatuses(
   states: readonly HookState[],
   failure?: string,
 ): ProbeStatus[] {
-  return MEASURES.map((probe) => {
+  return CATALOGUE.map((probe) => {
     if (!enabled.includes(probe.id)) {
       return {
         id: probe.id,
@@ -101,7 +101,7 @@ function programStatus({ hook, rung, refusals }: HookState): ProgramStatus {
 }
 
 function standing(
-  probe: Measure,
+  probe: CatalogueEntry,
   programs: readonly ProgramStatus[],
   failure: string | undefined,
 ): { up: boolean; reason: string } {

@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { RunOptions } from '../agent/run.ts';
 import { checkDuration } from '../config/duration.ts';
 import { gotExpected } from '../config/problem.ts';
-import { MEASURES } from '../probes/index.ts';
+import { CATALOGUE } from '../probes/index.ts';
 import type { CliIo } from './io.ts';
 import type { ProbesOptions, RecordOptions, TraceOptions } from './options.ts';
 
@@ -35,7 +35,7 @@ export function withConfigFile(command: Command): Command {
 }
 
 export function withProbe(command: Command): Command {
-  const ids = MEASURES.map(({ id }) => id).join(', ');
+  const ids = CATALOGUE.map(({ id }) => id).join(', ');
   return command.option(
     '--probe <id>',
     `only this probe; may be given several times: ${ids} (default: those the file enables)`,

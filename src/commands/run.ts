@@ -3,7 +3,7 @@
 import { Command } from 'commander';
 import { formatAddress } from '../config/address.ts';
 import { type ConfigFlags, effectiveConfig } from '../config/load.ts';
-import { PROFILE_NAMES } from '../config/profiles.ts';
+import { PROFILE_NAMES } from '../probes/profiles.ts';
 import {
   type CliContext,
   type CommonFlags,

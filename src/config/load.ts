@@ -2,7 +2,7 @@
 // Keeps nothing: SIGHUP calls it again with the same flags.
 
 import { dirname, resolve } from 'node:path';
-import { MEASURES } from '../probes/index.ts';
+import { CATALOGUE } from '../probes/index.ts';
 import { readSettingsFile } from './file.ts';
 import { alternatives, ConfigError } from './problem.ts';
 import { type Config, checkSettings } from './schema.ts';
@@ -93,7 +93,7 @@ function flagSettings(flags: ConfigFlags, problems: string[]): unknown {
 
 function probeSettings(only: readonly string[] | undefined, problems: string[]): unknown {
   if (only === undefined || only.length === 0) return {};
-  const ids = MEASURES.map(({ id }) => id);
+  const ids = CATALOGUE.map(({ id }) => id);
   for (const id of only) {
     if (ids.includes(id)) continue;
     const guess = didYouMean(id, ids) || `, expected one of ${alternatives(ids)}`;

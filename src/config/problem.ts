@@ -25,7 +25,7 @@ export function alternatives(words: readonly string[]): string {
     : `${words.slice(0, -1).join(', ')} or ${words[words.length - 1]}`;
 }
 
-/** Where a setting stands, as people write it: `probes.irq_to_softirq.budget`. */
+/** Where a setting stands, as people write it: `web.listen_address`. */
 export function showPath(path: readonly PropertyKey[]): string {
   return path
     .map((step) => shortened(String(step)))

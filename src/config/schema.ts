@@ -3,12 +3,12 @@
 // Reads no file and knows no flag: see load.ts.
 
 import { z } from 'zod';
-import { MEASURES, PROBES } from '../probes/index.ts';
-import type { Measure } from '../probes/probe.ts';
+import { CATALOGUE, probeOf } from '../probes/index.ts';
+import type { CatalogueEntry } from '../probes/probe.ts';
+import { PROFILE_NAMES } from '../probes/profiles.ts';
 import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
 import { checkDuration } from './duration.ts';
 import { gotExpected } from './problem.ts';
-import { PROFILE_BUDGETS_NS, PROFILE_NAMES } from './profiles.ts';
 import { expecting, flag, oneOf, problemsIn, type SettingProblem, section } from './shapes.ts';
 
 /** Below lies the cost of measuring itself: every observation would be an outlier. */
@@ -17,11 +17,9 @@ const BUDGET_MIN_NS = 1_000;
 const BUDGET_MAX_NS = 16_000_000_000;
 
 const settings = section({
-  /** Sets the budgets that the file does not state; see profiles.ts. */
+  /** Sets the budgets that the file does not state; see src/probes/profiles.ts. */
   profile: oneOf(PROFILE_NAMES).optional(),
-  probes: section(
-    Object.fromEntries(MEASURES.map((measure) => [measure.id, probeSection(measure)])),
-  ),
+  probes: section(Object.fromEntries(CATALOGUE.map((entry) => [entry.id, probeSection(entry)]))),
   /** `auto` takes libbpf, and bpftrace for a probe that libbpf cannot measure here. */
   backend: oneOf(['auto', 'libbpf', 'bpftrace']).default('auto'),
   labels: section({
@@ -87,15 +85,16 @@ export function checkSettings(
 
 /** A stated budget wins over the profile's, the profile's over the probe's own default. */
 function withBudgets(given: Settings): Config {
-  const profileBudgets = given.profile === undefined ? {} : PROFILE_BUDGETS_NS[given.profile];
-  const configOf = ({ id, ...measure }: Measure): ProbeConfig => {
-    const { enabled = measure.enabled, budget } = (given.probes[id] ?? {}) as GivenProbe;
-    const usual = PROBES.find((probe) => probe.id === id)?.budget_ns ?? 0;
-    return { enabled, budget_ns: budget ?? profileBudgets[id] ?? usual };
+  const configOf = ({ id, ...entry }: CatalogueEntry): ProbeConfig => {
+    const { enabled = entry.enabled, budget } = (given.probes[id] ?? {}) as GivenProbe;
+    const probe = probeOf(id);
+    const usual =
+      given.profile === undefined ? probe?.budget_ns : probe?.profileBudgets_ns[given.profile];
+    return { enabled, budget_ns: budget ?? usual ?? 0 };
   };
   return {
     ...given,
-    probes: Object.fromEntries(MEASURES.map((measure) => [measure.id, configOf(measure)])),
+    probes: Object.fromEntries(CATALOGUE.map((entry) => [entry.id, configOf(entry)])),
   };
 }
 
@@ -104,9 +103,9 @@ interface GivenProbe {
   readonly budget?: number;
 }
 
-function probeSection({ id, enabled }: Measure) {
+function probeSection({ id, enabled }: CatalogueEntry) {
   const onOff = flag().default(enabled);
-  if (!PROBES.some((probe) => probe.id === id)) return section({ enabled: onOff });
+  if (probeOf(id) === undefined) return section({ enabled: onOff });
   return section({
     enabled: onOff,
     /** Observations above it are counted and reported as outliers. */

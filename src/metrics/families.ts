@@ -59,7 +59,7 @@ export function packetFamilies(
   const rows = new Map(exact.map((probe) => [probe.id, rowsOf(probe, packets, context)]));
   return [
     ...probes.map((probe) => probeFamily(probe, rows.get(probe.id) ?? [], context)),
-    ...(probes.some(({ id }) => id === 'napi_poll') ? pollFamilies(packets) : []),
+    ...(probes.some(({ maps }) => maps.includes('polls')) ? pollFamilies(packets) : []),
     {
       type: 'counter',
       name: 'rxscope_over_budget_total',

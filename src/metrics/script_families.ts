@@ -7,6 +7,7 @@ import {
   coarseCount,
   emptyCoarse,
 } from '../histogram/coarse_histogram.ts';
+import { PROBES } from '../probes/index.ts';
 import type { Probe } from '../probes/probe.ts';
 import type { NamedScript } from '../readings/named_reading.ts';
 import type { HistogramFamily, HistogramSample, Labels, ScalarSample } from './model.ts';
@@ -41,7 +42,8 @@ export function scriptLatencyFamily(
  * start, where bpftrace measures the packet probes. Both scripts count them alike.
  */
 export function packetScript(scripts: Scripts): NamedScript | undefined {
-  return scripts.get('receive_to_socket') ?? scripts.get('softirq_to_socket');
+  const probe = PROBES.findLast(({ id, everyPacket }) => everyPacket && scripts.has(id));
+  return scripts.get(probe?.id ?? '');
 }
 
 export function receivedSamples(

@@ -2,13 +2,10 @@
 // Pure, like families.ts.
 
 import type { ProgramStats } from '../capture/kernel_capture.ts';
-import type { Reading } from '../capture/reading.ts';
-import { PROBE_INDEX } from '../capture/reading.ts';
+import type { Events, Reading } from '../capture/reading.ts';
 import type { ProbeStatus } from '../capture/status.ts';
 import type { CollectorRun } from '../readings/collectors.ts';
 import type { Family } from './model.ts';
-
-type Events = Pick<Reading, 'events' | 'eventsLost' | 'dropEvents'>;
 
 /** What the agent tells of itself beside a reading. */
 export interface AgentState {
@@ -26,7 +23,7 @@ export interface AgentState {
 
 export interface SelfInput extends AgentState {
   readonly probes: readonly ProbeStatus[];
-  readonly packets: Events | undefined;
+  readonly packets: Pick<Reading, 'events'> | undefined;
   readonly collectors: readonly CollectorRun[];
   /** Present while BPF statistics are on. */
   readonly programs?: readonly ProgramStats[];
@@ -36,11 +33,8 @@ export interface SelfInput extends AgentState {
 
 export function selfFamilies(input: SelfInput): Family[] {
   const { probes, packets } = input;
-  const perProbe = (values: readonly number[] = [], drops = 0) =>
-    probes.map(({ id }) => ({
-      labels: { probe: id },
-      value: id === 'drops' ? drops : (values[PROBE_INDEX.indexOf(id)] ?? 0),
-    }));
+  const events = (of: keyof Events) =>
+    probes.map(({ id }) => ({ labels: { probe: id }, value: packets?.events[id]?.[of] ?? 0 }));
   const families: Family[] = [
     {
       type: 'gauge',
@@ -64,13 +58,13 @@ export function selfFamilies(input: SelfInput): Family[] {
       type: 'counter',
       name: 'rxscope_events_total',
       help: 'Events sent to user space: observations over budget, and drops.',
-      samples: perProbe(packets?.events, packets?.dropEvents.sent),
+      samples: events('sent'),
     },
     {
       type: 'counter',
       name: 'rxscope_events_lost_total',
       help: 'Events given up, by the rate limit or a full ring; what they tell of is counted all the same.',
-      samples: perProbe(packets?.eventsLost, packets?.dropEvents.lost),
+      samples: events('lost'),
     },
     {
       type: 'gauge',

@@ -1,6 +1,9 @@
 // Which families may be folded when the cap on series is reached, by which labels, and what share
 // of the series each is sure of. A family that is not listed is never folded: its labels are few.
 
+import { PROBES } from '../probes/index.ts';
+import { labelsOf, type Probe } from '../probes/probe.ts';
+
 export interface Share {
   /**
    * Rows (label sets) that the family is sure of with everything on and the default series_max. All
@@ -15,6 +18,15 @@ export interface Share {
 
 const NET_RX_FIRST = { label: 'vector', value: 'NET_RX' };
 
+/** A probe's rows are folded by its first label. */
+function latencyShare(probe: Probe): Share {
+  return {
+    rows: probe.rows,
+    fold: [...labelsOf(probe).slice(0, 1), 'cpu'],
+    ...(probe.by === 'vector' ? { first: NET_RX_FIRST } : {}),
+  };
+}
+
 /**
  * By family. A row of a latency is 32 series, of rxscope_napi_poll_packets 13, of any other 1: these are
  * 1,415 series. Never folded are about 320 of the agent's own with everything on, and 19 a CPU, 323 at
@@ -25,21 +37,10 @@ const NET_RX_FIRST = { label: 'vector', value: 'NET_RX' };
  * test/metrics/many_cpus.test.ts holds what is folded then.
  */
 export const SHARES: Readonly<Record<string, Share>> = {
-  rxscope_irq_to_softirq_seconds: { rows: 2, fold: ['device', 'cpu'] },
-  rxscope_softirq_to_socket_seconds: { rows: 6, fold: ['device', 'cpu'] },
-  rxscope_receive_to_socket_seconds: { rows: 6, fold: ['device', 'cpu'] },
-  rxscope_softirq_raise_to_entry_seconds: {
-    rows: 2,
-    fold: ['vector', 'cpu'],
-    first: NET_RX_FIRST,
-  },
-  rxscope_backlog_wait_seconds: { rows: 2, fold: ['device', 'cpu'] },
-  rxscope_socket_to_read_seconds: { rows: 4, fold: ['protocol', 'cpu'] },
-  rxscope_wakeup_to_run_seconds: { rows: 4, fold: ['protocol', 'cpu'] },
-  rxscope_napi_poll_seconds: { rows: 2, fold: ['device', 'cpu'] },
+  ...Object.fromEntries(
+    PROBES.map((probe) => [`rxscope_${probe.id}_seconds`, latencyShare(probe)]),
+  ),
   rxscope_napi_poll_packets: { rows: 3, fold: ['device', 'cpu'] },
-  rxscope_hardirq_duration_seconds: { rows: 2, fold: ['device', 'cpu'] },
-  rxscope_softirq_duration_seconds: { rows: 2, fold: ['vector', 'cpu'], first: NET_RX_FIRST },
   rxscope_over_budget_total: { rows: 30, fold: ['device'] },
   rxscope_received_packets_total: { rows: 12, fold: ['device'] },
   rxscope_napi_budget_exhausted_total: { rows: 8, fold: ['device'] },

@@ -1,13 +1,14 @@
 // drops: packets that the kernel threw away on the receive path, by reason. No latency: a count.
 
-import type { Measure } from './probe.ts';
+import type { CatalogueEntry } from './probe.ts';
 
-export const drops: Measure = {
+export const drops: CatalogueEntry = {
   id: 'drops',
   enabled: true,
   hooks: ['drop'],
   hooksOptional: [],
   hooksExact: [],
-  reading:
+  maps: ['drops'],
+  whenHigh:
     'The reason says who: SOCKET_RCVBUFF a slow reader, NO_SOCKET nobody, CPU_BACKLOG a busy CPU.',
 };

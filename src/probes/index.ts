@@ -5,7 +5,7 @@ import { drops } from './drops.ts';
 import { hardirqDuration } from './hardirq_duration.ts';
 import { irqToSoftirq } from './irq_to_softirq.ts';
 import { napiPoll } from './napi_poll.ts';
-import type { Measure, Probe } from './probe.ts';
+import type { CatalogueEntry, Probe } from './probe.ts';
 import { receiveToSocket } from './receive_to_socket.ts';
 import { socketToRead } from './socket_to_read.ts';
 import { softirqDuration } from './softirq_duration.ts';
@@ -13,7 +13,7 @@ import { softirqRaiseToEntry } from './softirq_raise_to_entry.ts';
 import { softirqToSocket } from './softirq_to_socket.ts';
 import { wakeupToRun } from './wakeup_to_run.ts';
 
-/** The latencies; their order is that of enum probe_index in bpf/state.h. */
+/** The latencies; the programs number them in this order (tools/generate_numbers.ts). */
 export const PROBES: readonly Probe[] = [
   irqToSoftirq,
   softirqToSocket,
@@ -28,9 +28,13 @@ export const PROBES: readonly Probe[] = [
 ];
 
 /** Everything that can be switched on and off. */
-export const MEASURES: readonly Measure[] = [...PROBES, drops];
+export const CATALOGUE: readonly CatalogueEntry[] = [...PROBES, drops];
 
 /** Can bpftrace measure it? */
 export function hasScript(id: string): boolean {
-  return PROBES.some((probe) => probe.id === id && probe.script);
+  return probeOf(id)?.script !== undefined;
+}
+
+export function probeOf(id: string): Probe | undefined {
+  return PROBES.find((probe) => probe.id === id);
 }

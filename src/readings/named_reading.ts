@@ -158,10 +158,13 @@ function nameDrops(
   return [...sums.values()];
 }
 
+/** The probe that has the polls. */
+const POLLING = PROBES.find(({ maps }) => maps.includes('polls'))?.id ?? '';
+
 function namePolls(polls: readonly PollWork[], names: DeviceLabels): NamedPolls[] {
   const sums = new Map<string, NamedPolls>();
   for (const work of polls) {
-    const device = labelOf('napi_poll', work, names) ?? REMOVED;
+    const device = labelOf(POLLING, work, names) ?? REMOVED;
     const before = sums.get(device);
     sums.set(device, {
       device,

@@ -9,7 +9,7 @@ import type { Device } from '../host/devices.ts';
 import type { DropReasons } from '../host/drop_reasons.ts';
 import type { IrqOwner } from '../host/interrupts.ts';
 import type { SymbolNames } from '../host/symbols.ts';
-import { PROBES } from '../probes/index.ts';
+import { probeOf } from '../probes/index.ts';
 
 /** What has no place of its own: its device found no slot, or its label set no row. */
 export const OTHER = '(other)';
@@ -17,8 +17,6 @@ export const OTHER = '(other)';
 export const REMOVED = '(removed)';
 /** Devices of other network namespaces than the agent's, all together. */
 export const OTHER_NETNS = '(other netns)';
-/** The NAPI without a device, through which loopback, veth and RPS packets go. */
-export const BACKLOG = '(backlog)';
 
 /** Where something was observed: at a device, at an interrupt, or at neither. */
 export interface Place {
@@ -41,11 +39,11 @@ export function labelOf(
 ): string | undefined {
   if (irq !== undefined) return labels.irqLabel(irq);
   if (device !== 'none') return labels.deviceLabel(device);
-  return probe === 'napi_poll' ? BACKLOG : '';
+  return probeOf(probe)?.noDevice ?? '';
 }
 
 export function placeOfOutlier({ probe, otherNetns, ifindex, irq }: Outlier): Place {
-  if (PROBES[probe]?.by === 'irq') return { irq };
+  if (probeOf(probe)?.by === 'irq') return { irq };
   if (otherNetns) return { device: 'other_netns' };
   return ifindex === 0 ? {} : { device: ifindex };
 }

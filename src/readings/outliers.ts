@@ -3,10 +3,9 @@
 // nothing from the series of another.
 
 import { wallClockMs } from '../capture/kernel_clock.ts';
-import { PROBE_INDEX } from '../capture/reading.ts';
 import type { Outlier } from '../capture/records.ts';
 import { PROTOCOLS, VECTORS } from '../capture/slots.ts';
-import { PROBES } from '../probes/index.ts';
+import { probeOf } from '../probes/index.ts';
 import { defined } from './defined.ts';
 
 /** An outlier with the kernel's numbers turned into names. Times in seconds, base units. */
@@ -113,14 +112,13 @@ export class Outliers {
   }
 
   #name(o: Outlier, timestampMs: number): NamedOutlier {
-    const probe = PROBE_INDEX[o.probe] ?? `probe ${o.probe}`;
     const since = (fromNs: number): number | undefined =>
       fromNs > 0 && fromNs <= o.timeNs ? (o.timeNs - fromNs) / 1e9 : undefined;
-    const by = PROBES.find(({ id }) => id === probe)?.by;
+    const { by, length } = probeOf(o.probe) ?? {};
     const hasProtocol = by === 'protocol' || by === 'device_protocol';
     return {
       time: new Date(timestampMs).toISOString(),
-      probe,
+      probe: o.probe,
       seconds: o.latencyNs / 1e9,
       device: by === 'vector' || by === 'protocol' ? '' : this.#device(o),
       cpu: o.cpu,
@@ -132,8 +130,8 @@ export class Outliers {
         irq: o.irq > 0 ? o.irq : undefined,
         local_port: o.localPort > 0 ? o.localPort : undefined,
         remote_port: o.remotePort > 0 ? o.remotePort : undefined,
-        bytes: o.length > 0 && probe !== 'napi_poll' ? o.length : undefined,
-        packets: probe === 'napi_poll' ? o.length : undefined,
+        bytes: length === 'bytes' && o.length > 0 ? o.length : undefined,
+        packets: length === 'packets' ? o.length : undefined,
         cgroup_id: o.cgroupId > 0 ? o.cgroupId : undefined,
         since_irq_seconds: since(o.irqNs),
         since_softirq_seconds: since(o.softirqNs),

@@ -3,6 +3,7 @@
  * Sends records of exact mode as fast as it is asked to: `records` of them for each packet that the
  * machine receives. Counts what it sent and what found no room, so that the reader can be held to it.
  */
+#include "records.h"
 #include "state.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -10,7 +10,7 @@ import { checkSettings } from '../../src/config/schema.ts';
 import { readTopology } from '../../src/host/topology.ts';
 import type { Family } from '../../src/metrics/model.ts';
 import { encodeText } from '../../src/metrics/text.ts';
-import { MEASURES, PROBES } from '../../src/probes/index.ts';
+import { CATALOGUE, PROBES } from '../../src/probes/index.ts';
 import { WholeAgent, writeMachine } from '../metrics/whole_machine.ts';
 import { simulatedKernel } from './simulated_kernel.ts';
 import { formatSpread, markdownTable } from './statistics.ts';
@@ -43,7 +43,7 @@ export async function gatherCost(
 
 async function ofThisMachine(everything: boolean, gathers: number): Promise<string[]> {
   const probes = everything
-    ? Object.fromEntries(MEASURES.map(({ id }) => [id, { enabled: true }]))
+    ? Object.fromEntries(CATALOGUE.map(({ id }) => [id, { enabled: true }]))
     : {};
   const checked = checkSettings({ probes });
   if (!('config' in checked)) throw new Error(checked.problems[0]?.message);

@@ -10,7 +10,7 @@ import { loadAddon } from '../../src/addon/addon.ts';
 import { captureOptions } from '../../src/agent/capture_options.ts';
 import { openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
-import { MEASURES, PROBES } from '../../src/probes/index.ts';
+import { CATALOGUE, PROBES } from '../../src/probes/index.ts';
 import { type Counts, PAIRS, rise } from '../e2e/beside.ts';
 import { Numbers } from '../e2e/numbers.ts';
 import { CORRESPONDING, IrqTool, NodeExporter } from '../e2e/others.ts';
@@ -254,7 +254,7 @@ const BUDGET = 'budget: 10s';
 /** A configuration in which these are measured, beside the host's counters, and nothing else. */
 function configuration(folder: string, name: string, ids: readonly string[]): string {
   const file = join(folder, `${name}.yaml`);
-  const probes = MEASURES.map(({ id }) => {
+  const probes = CATALOGUE.map(({ id }) => {
     const budget = PROBES.some((probe) => probe.id === id) ? `, ${BUDGET}` : '';
     return `  ${id}: { enabled: ${ids.includes(id)}${budget} }\n`;
   });
@@ -267,7 +267,7 @@ function durations(folder: string): string {
 }
 
 function usual(folder: string): string {
-  const ids = MEASURES.filter(({ enabled }) => enabled).map(({ id }) => id);
+  const ids = CATALOGUE.filter(({ enabled }) => enabled).map(({ id }) => id);
   return configuration(folder, 'usual', ids);
 }
 

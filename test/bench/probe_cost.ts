@@ -6,7 +6,7 @@ import { loadAddon } from '../../src/addon/addon.ts';
 import { captureOptions } from '../../src/agent/capture_options.ts';
 import { type KernelCapture, openKernelCapture } from '../../src/capture/kernel_capture.ts';
 import { effectiveConfig } from '../../src/config/load.ts';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { Lab, RECEIVER } from '../kernel/lab.ts';
 import { formatSpread, markdownTable } from './statistics.ts';
 
@@ -65,8 +65,8 @@ export async function probeCost(
 }
 
 function sets(): Set[] {
-  const others = MEASURES.map(({ id }) => id).filter((id) => !MISSION.includes(id));
-  const defaults = MEASURES.filter(({ enabled }) => enabled).map(({ id }) => id);
+  const others = CATALOGUE.map(({ id }) => id).filter((id) => !MISSION.includes(id));
+  const defaults = CATALOGUE.filter(({ enabled }) => enabled).map(({ id }) => id);
   return [
     ...others.map((id) => ({ name: `\`${id}\``, probes: [...MISSION, id] })),
     { name: `default set (at most ${RATIO_MAX})`, probes: defaults },

@@ -188,7 +188,7 @@ async function exactStep(lab: Lab): Promise<Step> {
     capture.drain();
     const { user, system } = process.cpuUsage(cpu);
     const reading = capture.read();
-    const lost = reading?.eventsLost.reduce((sum, n) => sum + n, 0) ?? 0;
+    const lost = Object.values(reading?.events ?? {}).reduce((sum, { lost }) => sum + lost, 0);
     return { events: count(), lost, seconds, decodeNs: 0, cpuNs: (user + system) * 1000 };
   } finally {
     capture.close();

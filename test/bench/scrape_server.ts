@@ -54,13 +54,11 @@ function readingOf(labelSets: number): Reading {
     received: [],
     drops: [],
     transmitDrops: 0,
-    dropEvents: { sent: 0, lost: 0 },
     polls: [],
     unmatched: {},
     deliveriesWithoutStart: 0,
     pending: 0,
-    events: [],
-    eventsLost: [],
+    events: {},
   };
 }
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { loadAddon } from '../../src/addon/addon.ts';
 import { ATTACHES, forceRung, HOOKS } from '../../src/capture/hooks.ts';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { hooksOf } from '../../src/probes/probe.ts';
 
 const OBJECT = fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url));
@@ -25,7 +25,7 @@ test('a program is named after its hook', () => {
 });
 
 test('every hook serves a probe, and every probe finds its hooks', () => {
-  const used = MEASURES.flatMap(hooksOf);
+  const used = CATALOGUE.flatMap(hooksOf);
   expect([...new Set(used)].sort()).toEqual(HOOKS.map(({ name }) => name).sort());
 });
 

@@ -5,7 +5,7 @@ import { loadAddon } from '../../src/addon/addon.ts';
 import { assemble, type Memory, type Reading, type TcpTable } from '../../src/capture/reading.ts';
 import { histogramPlaces, histogramsPerCpu, type Shape } from '../../src/capture/slots.ts';
 import { emptyHistogram, type Histogram, merge } from '../../src/histogram/histogram.ts';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 
 const object = loadAddon().openObject(
   fileURLToPath(new URL('../../dist/bpf/rxscope.bpf.o', import.meta.url)),
@@ -17,7 +17,7 @@ object.close();
 
 export const DEVICES = 4;
 const CPUS = 3;
-const ALL = MEASURES.map(({ id }) => id);
+const ALL = CATALOGUE.map(({ id }) => id);
 /** The slot of a device key, and that of what has no device. */
 export const FIRST = 2;
 export const NONE = FIRST + DEVICES;

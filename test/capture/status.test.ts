@@ -5,10 +5,10 @@ import type { ScriptStatus } from '../../src/capture/bpftrace/backend.ts';
 import { type Attach, HOOKS } from '../../src/capture/hooks.ts';
 import type { HookState } from '../../src/capture/ladder.ts';
 import { probeStatuses, withScripts } from '../../src/capture/status.ts';
-import { MEASURES, PROBES } from '../../src/probes/index.ts';
+import { CATALOGUE, PROBES } from '../../src/probes/index.ts';
 import { hooksOf } from '../../src/probes/probe.ts';
 
-const ALL = MEASURES.map(({ id }) => id);
+const ALL = CATALOGUE.map(({ id }) => id);
 
 /** Every hook on its best rung, except for these. */
 function states(changes: Readonly<Record<string, HookState>> = {}): HookState[] {
@@ -62,7 +62,7 @@ describe('a probe', () => {
       reason: 'cannot attach softirq_raise: EPERM: not permitted; ENOENT',
     });
     // Only the probes that use the hook suffer.
-    const using = MEASURES.filter((one) => hooksOf(one).includes('softirq_raise'));
+    const using = CATALOGUE.filter((one) => hooksOf(one).includes('softirq_raise'));
     expect(statuses.filter(({ up }) => !up).map(({ id }) => id)).toEqual(using.map(({ id }) => id));
     expect(statuses.filter(({ up, reason }) => up && reason !== '')).toEqual([]);
   });

@@ -5,10 +5,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { cli } from './harness.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'rxscope-bad-usage-'));
 afterAll(() => rmSync(dir, { recursive: true }));
+
+/** As a message lists the probes. */
+const KNOWN = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(
+  CATALOGUE.map(({ id }) => id),
+);
 
 interface Row {
   readonly title: string;
@@ -232,9 +238,7 @@ const VALUES: readonly Row[] = [
   {
     title: 'a word for all probes',
     argv: ['run', '--probe', 'all'],
-    lines: [
-      '--probe: unknown probe "all", expected one of irq_to_softirq, softirq_to_socket, receive_to_socket, softirq_raise_to_entry, backlog_wait, socket_to_read, wakeup_to_run, napi_poll, hardirq_duration, softirq_duration or drops',
-    ],
+    lines: [`--probe: unknown probe "all", expected one of ${KNOWN}`],
   },
   {
     title: 'a file that does not exist',

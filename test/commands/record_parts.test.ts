@@ -1,4 +1,4 @@
-// A measurement taken apart by the labels of its probe.
+// What was captured, taken apart by the labels of its probe.
 
 import { expect, test } from 'vitest';
 import type { Latency } from '../../src/capture/reading.ts';

@@ -18,9 +18,15 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { effectiveConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'rxscope-bad-config-'));
 afterAll(() => rmSync(dir, { recursive: true }));
+
+/** As a message lists the probes. */
+const KNOWN = new Intl.ListFormat('en-GB', { type: 'disjunction' }).format(
+  CATALOGUE.map(({ id }) => id),
+);
 
 interface Row {
   readonly title: string;
@@ -67,8 +73,7 @@ const SETTINGS: readonly Row[] = [
     problems: [
       'profile: got "constructor", expected hft, gaming, voip or web',
       ...['__proto__', 'toString'].map(
-        (key) =>
-          `probes.${key}: unknown probe, expected one of irq_to_softirq, softirq_to_socket, receive_to_socket, softirq_raise_to_entry, backlog_wait, socket_to_read, wakeup_to_run, napi_poll, hardirq_duration, softirq_duration or drops`,
+        (key) => `probes.${key}: unknown probe, expected one of ${KNOWN}`,
       ),
       'constructor: unknown setting, expected one of profile, probes, backend, labels, devices_max, series_max, events, outliers_kept, web, log, process_metrics, bpf_stats or strict',
     ],
@@ -88,9 +93,7 @@ const SETTINGS: readonly Row[] = [
   {
     title: 'an unknown probe without a likely guess lists the catalogue',
     yaml: 'probes: { tcp_retransmits: {} }\n',
-    problems: [
-      'probes.tcp_retransmits: unknown probe, expected one of irq_to_softirq, softirq_to_socket, receive_to_socket, softirq_raise_to_entry, backlog_wait, socket_to_read, wakeup_to_run, napi_poll, hardirq_duration, softirq_duration or drops',
-    ],
+    problems: [`probes.tcp_retransmits: unknown probe, expected one of ${KNOWN}`],
   },
   {
     title: 'a budget for drops, which are no latency',

@@ -1,13 +1,13 @@
 // What the agent measures without a configuration, by the catalogue: whole lists are asked of it, so
 // that a probe more needs no change in any test of the agent.
 
-import { MEASURES, PROBES } from '../../src/probes/index.ts';
+import { CATALOGUE, PROBES } from '../../src/probes/index.ts';
 
 const ids = (measures: readonly { readonly id: string }[]): string[] =>
   measures.map(({ id }) => id);
 
 /** Everything that is on. */
-export const ENABLED = ids(MEASURES.filter(({ enabled }) => enabled));
+export const ENABLED = ids(CATALOGUE.filter(({ enabled }) => enabled));
 /** Those of it that are latencies: with a histogram and a budget. */
 export const LATENCIES = ids(PROBES.filter(({ enabled }) => enabled));
 /** What bpftrace can measure, too. */
@@ -18,5 +18,5 @@ export function standings(
   on: readonly string[],
   up: boolean,
 ): (readonly [id: string, up: boolean])[] {
-  return ids(MEASURES).map((id) => [id, up && on.includes(id)]);
+  return ids(CATALOGUE).map((id) => [id, up && on.includes(id)]);
 }

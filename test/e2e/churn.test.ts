@@ -2,7 +2,7 @@
 // all under traffic: labels follow, nothing grows, and no count runs backwards between two scrapes.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { run } from '../kernel/lab.ts';
 import type { Fall } from './backwards.ts';
 import { Home, type Watched } from './home.ts';
@@ -10,7 +10,7 @@ import type { Numbers } from './numbers.ts';
 import { scratch } from './scratch.ts';
 
 const files = scratch();
-const EVERYTHING = MEASURES.map(({ id }) => `  ${id}: { enabled: true }\n`).join('');
+const EVERYTHING = CATALOGUE.map(({ id }) => `  ${id}: { enabled: true }\n`).join('');
 const SERIES_MAX = 2_000;
 const FAR = `rxf-${process.pid}`;
 

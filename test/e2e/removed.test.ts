@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { run } from '../kernel/lab.ts';
 import { buildSockets, Sockets } from '../kernel/sockets.ts';
 import { Home, type Watched } from './home.ts';
@@ -13,7 +13,7 @@ import { scratch } from './scratch.ts';
 
 const files = scratch();
 const FAR = `rxg-${process.pid}`;
-const EVERYTHING = MEASURES.map(({ id }) => `  ${id}: { enabled: true }\n`).join('');
+const EVERYTHING = CATALOGUE.map(({ id }) => `  ${id}: { enabled: true }\n`).join('');
 const REMOVED = '(removed)';
 /** A socket of the agent's namespace has the one, nobody has the other. */
 const OPEN_PORT = 5601;

@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { ProbeStatus } from '../../src/capture/status.ts';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { hooksOf } from '../../src/probes/probe.ts';
 import { runRxscope } from './agent_process.ts';
 import { ENABLED, standings } from './catalogue.ts';
@@ -29,7 +29,7 @@ describe.each(['fentry', 'kprobe'])('forced to %s', (rung) => {
     const dataReady = statuses.flatMap(({ programs }) =>
       programs.filter(({ hook }) => hook === 'data_ready'),
     );
-    const using = MEASURES.filter(
+    const using = CATALOGUE.filter(
       (one) => ENABLED.includes(one.id) && hooksOf(one).includes('data_ready'),
     );
     expect(dataReady).toHaveLength(using.length);

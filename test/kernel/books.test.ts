@@ -1,7 +1,7 @@
 // softirq_to_socket and receive_to_socket on real packets: every one is accounted for.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Measurement, measure } from '../../src/capture/measure.ts';
+import { type Captured, captureOnce } from '../../src/capture/capture_once.ts';
 import { booksOf, observedOf, printBooks } from './books.ts';
 import { Lab, RECEIVER, RECEIVER_V6 } from './lab.ts';
 import { captureAll } from './options.ts';
@@ -17,10 +17,10 @@ const BUFFER = 100_000_000;
 /** Multicast listener reports and the like, which the kernel itself sends and drops meanwhile. */
 const NOISE_MAX = 16;
 
-function expectBalance(measurement: Measurement): void {
+function expectBalance(captured: Captured): void {
   for (const probe of ['softirq_to_socket', 'receive_to_socket'] as const) {
-    const { difference, pending } = booksOf(measurement, probe);
-    expect({ probe, difference, pending }, printBooks(measurement)).toEqual({
+    const { difference, pending } = booksOf(captured, probe);
+    expect({ probe, difference, pending }, printBooks(captured)).toEqual({
       probe,
       difference: 0,
       pending: 0,
@@ -37,21 +37,17 @@ describe('one sender', () => {
     async (_, address, snmp) => {
       const n = 100_003;
       const drops = lab.counter(snmp, 'RcvbufErrors');
-      const { measurement, unseen } = await measureWatched(captureAll(), async () => {
+      const { captured, unseen } = await measureWatched(captureAll(), async () => {
         const receiver = lab.receive('udp', address, 5001, n, { buffer: BUFFER, cpu: 1 });
         await receiver.ready;
         await lab.send('udp', address, 5001, n, { cpu: 0 });
         await receiver.result;
       });
       const dropped = lab.counter(snmp, 'RcvbufErrors') - drops;
-      expectBalance(measurement);
+      expectBalance(captured);
       for (const probe of ['softirq_to_socket', 'receive_to_socket'] as const) {
-        expect(observedOf(measurement, probe, 'udp') + dropped, printBooks(measurement)).toBe(
-          n - unseen,
-        );
-        expect((booksOf(measurement, probe).unmatched.dropped ?? 0) - dropped).toBeLessThan(
-          NOISE_MAX,
-        );
+        expect(observedOf(captured, probe, 'udp') + dropped, printBooks(captured)).toBe(n - unseen);
+        expect((booksOf(captured, probe).unmatched.dropped ?? 0) - dropped).toBeLessThan(NOISE_MAX);
       }
     },
   );
@@ -59,27 +55,27 @@ describe('one sender', () => {
   test('10007 TCP messages: every segment that the kernel counts is accounted for', async () => {
     const segments = lab.counter('Tcp', 'InSegs');
     const merged = lab.counter('TcpExt', 'TCPBacklogCoalesce');
-    const measurement = await measure(captureAll(), async () => {
+    const captured = await captureOnce(captureAll(), async () => {
       const receiver = lab.receive('tcp', RECEIVER, 5002, 1, { cpu: 1 });
       await receiver.ready;
       await lab.send('tcp', RECEIVER, 5002, 10_007, { cpu: 0, size: 100 });
       expect((await receiver.result).bytes).toBe(1_000_700);
     });
-    expectBalance(measurement);
+    expectBalance(captured);
     const received = lab.counter('Tcp', 'InSegs') - segments;
     // What the kernel merged into an earlier segment on the socket's backlog has no delivery.
     const coalesced = lab.counter('TcpExt', 'TCPBacklogCoalesce') - merged;
-    const observed = observedOf(measurement, 'receive_to_socket', 'tcp') + coalesced;
+    const observed = observedOf(captured, 'receive_to_socket', 'tcp') + coalesced;
     // SYN and the bare acknowledgements of one's own FIN carry nothing; all else is data.
-    expect(observed, printBooks(measurement)).toBeGreaterThan(received - 20);
-    expect(observed, printBooks(measurement)).toBeLessThanOrEqual(received);
+    expect(observed, printBooks(captured)).toBeGreaterThan(received - 20);
+    expect(observed, printBooks(captured)).toBeLessThanOrEqual(received);
   });
 });
 
 test('two senders on two CPUs to one UDP socket: each of 200006 datagrams is accounted for', async () => {
   const n = 100_003;
   const before = lab.counter('Udp', 'RcvbufErrors');
-  const { measurement, unseen } = await measureWatched(captureAll(), async () => {
+  const { captured, unseen } = await measureWatched(captureAll(), async () => {
     const receiver = lab.receive('udp', RECEIVER, 5003, 2 * n, { buffer: BUFFER, 'idle-ms': 3000 });
     await receiver.ready;
     await Promise.all([
@@ -88,14 +84,14 @@ test('two senders on two CPUs to one UDP socket: each of 200006 datagrams is acc
     ]);
     await receiver.result;
   });
-  expectBalance(measurement);
+  expectBalance(captured);
   const dropped = lab.counter('Udp', 'RcvbufErrors') - before;
-  const { unmatched } = booksOf(measurement, 'receive_to_socket');
-  const udp = observedOf(measurement, 'receive_to_socket', 'udp');
+  const { unmatched } = booksOf(captured, 'receive_to_socket');
+  const udp = observedOf(captured, 'receive_to_socket', 'udp');
   // What one CPU queued for the other has no delivery on its own CPU; the delivery without a start
   // is the same packet seen from the other side.
-  expect(udp + (unmatched.not_queued ?? 0) + dropped, printBooks(measurement)).toBe(2 * n - unseen);
-  const withoutStart = measurement.reading?.deliveriesWithoutStart ?? Number.NaN;
+  expect(udp + (unmatched.not_queued ?? 0) + dropped, printBooks(captured)).toBe(2 * n - unseen);
+  const withoutStart = captured.reading?.deliveriesWithoutStart ?? Number.NaN;
   // One of them may be unseen, and the other not.
   expect(Math.abs(withoutStart - (unmatched.not_queued ?? 0))).toBeLessThanOrEqual(unseen);
   console.log(`two senders: ${udp} observed, ${unmatched.not_queued} queued by the other CPU`);
@@ -104,7 +100,7 @@ test('two senders on two CPUs to one UDP socket: each of 200006 datagrams is acc
 test('a full socket buffer: the kernel and the books count the same drops', async () => {
   const n = 5003;
   const before = lab.counter('Udp', 'RcvbufErrors');
-  const { measurement, unseen } = await measureWatched(captureAll(), async () => {
+  const { captured, unseen } = await measureWatched(captureAll(), async () => {
     const receiver = lab.receive('udp', RECEIVER, 5004, n, {
       buffer: 4096,
       'start-delay-ms': 500,
@@ -116,11 +112,11 @@ test('a full socket buffer: the kernel and the books count the same drops', asyn
   });
   const dropped = lab.counter('Udp', 'RcvbufErrors') - before;
   expect(dropped).toBeGreaterThan(4000);
-  expectBalance(measurement);
-  const counted = booksOf(measurement, 'receive_to_socket').unmatched.dropped ?? 0;
+  expectBalance(captured);
+  const counted = booksOf(captured, 'receive_to_socket').unmatched.dropped ?? 0;
   expect(counted).toBeGreaterThanOrEqual(dropped - unseen);
   expect(counted - dropped).toBeLessThan(NOISE_MAX);
-  const observed = observedOf(measurement, 'receive_to_socket', 'udp');
+  const observed = observedOf(captured, 'receive_to_socket', 'udp');
   expect(observed + dropped).toBeGreaterThanOrEqual(n - unseen);
   expect(observed + dropped).toBeLessThanOrEqual(n);
 });
@@ -128,13 +124,12 @@ test('a full socket buffer: the kernel and the books count the same drops', asyn
 test('datagrams for a port that nobody has are counted as no_socket', async () => {
   const n = 1009;
   const send = () => lab.send('udp', RECEIVER, 5999, n);
-  const { measurement, unseen } = await measureWatched(captureAll(), send);
-  expectBalance(measurement);
-  expect(
-    booksOf(measurement, 'receive_to_socket').unmatched.no_socket,
-    printBooks(measurement),
-  ).toBe(n - unseen);
-  expect(observedOf(measurement, 'receive_to_socket', 'udp')).toBe(0);
+  const { captured, unseen } = await measureWatched(captureAll(), send);
+  expectBalance(captured);
+  expect(booksOf(captured, 'receive_to_socket').unmatched.no_socket, printBooks(captured)).toBe(
+    n - unseen,
+  );
+  expect(observedOf(captured, 'receive_to_socket', 'udp')).toBe(0);
 });
 
 describe('packets that arrive in lists, as drivers with GRO deliver them', () => {
@@ -152,34 +147,33 @@ describe('packets that arrive in lists, as drivers with GRO deliver them', () =>
   test('100003 UDP datagrams are each matched with their own delivery', async () => {
     const n = 100_003;
     const drops = lab.counter('Udp', 'RcvbufErrors');
-    const { measurement, unseen } = await measureWatched(captureAll(), async () => {
+    const { captured, unseen } = await measureWatched(captureAll(), async () => {
       const receiver = lab.receive('udp', RECEIVER, 5005, n, { buffer: BUFFER, cpu: 1 });
       await receiver.ready;
       await lab.send('udp', RECEIVER, 5005, n, { cpu: 0 });
       await receiver.result;
     });
-    expectBalance(measurement);
+    expectBalance(captured);
     const dropped = lab.counter('Udp', 'RcvbufErrors') - drops;
-    expect(
-      observedOf(measurement, 'receive_to_socket', 'udp') + dropped,
-      printBooks(measurement),
-    ).toBe(n - unseen);
-    expect(measurement.reading?.deliveriesWithoutStart).toBe(0);
+    expect(observedOf(captured, 'receive_to_socket', 'udp') + dropped, printBooks(captured)).toBe(
+      n - unseen,
+    );
+    expect(captured.reading?.deliveriesWithoutStart).toBe(0);
   });
 
   test('a TCP stream at full speed balances, the socket backlog included', async () => {
-    const measurement = await measure(captureAll(), async () => {
+    const captured = await captureOnce(captureAll(), async () => {
       const receiver = lab.receive('tcp', RECEIVER, 5006, 1, { cpu: 1 });
       await receiver.ready;
       await lab.send('tcp', RECEIVER, 5006, 5003, { cpu: 0, size: 60_000 });
       expect((await receiver.result).bytes).toBe(5003 * 60_000);
     });
-    expectBalance(measurement);
-    const observed = observedOf(measurement, 'receive_to_socket', 'tcp');
-    const { socket_backlog = 0 } = booksOf(measurement, 'softirq_to_socket').unmatched;
+    expectBalance(captured);
+    const observed = observedOf(captured, 'receive_to_socket', 'tcp');
+    const { socket_backlog = 0 } = booksOf(captured, 'softirq_to_socket').unmatched;
     // A packet that waited on the backlog is a sample of receive_to_socket, and only of it.
-    expect(observedOf(measurement, 'softirq_to_socket', 'tcp') + socket_backlog).toBe(observed);
-    expect(measurement.reading?.deliveriesWithoutStart, printBooks(measurement)).toBe(0);
+    expect(observedOf(captured, 'softirq_to_socket', 'tcp') + socket_backlog).toBe(observed);
+    expect(captured.reading?.deliveriesWithoutStart, printBooks(captured)).toBe(0);
     console.log(`TCP: ${observed} observed, ${socket_backlog} of them from the socket backlog`);
   });
 });

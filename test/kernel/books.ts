@@ -1,6 +1,6 @@
-// The books of a measurement: what was received, what was observed, what was not and why.
+// The books of a capture: what was received, what was observed, what was not and why.
 
-import type { Measurement } from '../../src/capture/measure.ts';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import type { Reading } from '../../src/capture/reading.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
 import { count } from '../../src/histogram/histogram.ts';
@@ -15,11 +15,11 @@ export interface Books {
 }
 
 export function booksOf(
-  measurement: Measurement,
+  captured: Captured,
   probe: 'softirq_to_socket' | 'receive_to_socket',
 ): Books {
-  if (measurement.reading === undefined) throw new Error('nothing was attached');
-  return booksOfReading(measurement.reading, probe);
+  if (captured.reading === undefined) throw new Error('nothing was attached');
+  return booksOfReading(captured.reading, probe);
 }
 
 export function booksOfReading(
@@ -43,19 +43,19 @@ export function booksOfReading(
 }
 
 /** Observations of one probe, of one protocol if it is named. */
-export function observedOf(measurement: Measurement, probe: string, protocol?: Protocol): number {
-  return (measurement.reading?.latencies ?? [])
+export function observedOf(captured: Captured, probe: string, protocol?: Protocol): number {
+  return (captured.reading?.latencies ?? [])
     .filter((row) => row.probe === probe && (protocol ?? row.protocol) === row.protocol)
     .reduce((sum, row) => sum + count(row.histogram), 0);
 }
 
 /** For a failing test's message. */
-export function printBooks(measurement: Measurement): string {
+export function printBooks(captured: Captured): string {
   return JSON.stringify(
     {
-      softirq_to_socket: booksOf(measurement, 'softirq_to_socket'),
-      receive_to_socket: booksOf(measurement, 'receive_to_socket'),
-      deliveriesWithoutStart: measurement.reading?.deliveriesWithoutStart,
+      softirq_to_socket: booksOf(captured, 'softirq_to_socket'),
+      receive_to_socket: booksOf(captured, 'receive_to_socket'),
+      deliveriesWithoutStart: captured.reading?.deliveriesWithoutStart,
     },
     null,
     1,

@@ -76,7 +76,7 @@ test.each([
 test('without a limit each drop has one event', async () => {
   const measured = await measureDrops(() => lab.send('udp', RECEIVER, 5692, 5003));
   expect(droppedFor(measured, 'NO_SOCKET', 'other_netns')).toBe(5003);
-  expect(measured.reading?.dropEvents, printDrops(measured)).toEqual({
+  expect(measured.reading?.events.drops, printDrops(measured)).toEqual({
     sent: allDrops(measured),
     lost: 0,
   });
@@ -90,7 +90,7 @@ test('a storm of drops and one event a second: all are counted, few are told', a
   const measured = await measureDrops(send, { perCpuPerSecond: 1 });
   const seconds = (performance.now() - started) / 1000;
   expect(droppedFor(measured, 'NO_SOCKET', 'other_netns'), printDrops(measured)).toBe(n);
-  const { sent = 0, lost = 0 } = measured.reading?.dropEvents ?? {};
+  const { sent = 0, lost = 0 } = measured.reading?.events.drops ?? {};
   expect(sent + lost).toBe(allDrops(measured));
   expect(measured.events).toHaveLength(sent);
   const cpus = loadAddon().possibleCpus();

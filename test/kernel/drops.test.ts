@@ -278,7 +278,7 @@ test('100003 datagrams that are delivered and read are no drops', async () => {
   });
   expectConservation(measured, n, 0);
   // Others may drop something meanwhile; each of those has an event, and none is of ours.
-  expect(measured.reading?.dropEvents.lost).toBe(0);
+  expect(measured.reading?.events.drops?.lost).toBe(0);
   expect(measured.events.filter(({ localPort }) => localPort === 5613)).toEqual([]);
   expect(droppedFor(measured, 'NO_SOCKET', DEVICE)).toBe(0);
 });
@@ -298,7 +298,7 @@ test.each([
     }
     await sleep(100);
   });
-  expect(measured.reading?.dropEvents.lost).toBe(0);
+  expect(measured.reading?.events.drops?.lost).toBe(0);
   const tcp = measured.events.filter(({ transport, noDevice, otherNetns }) => {
     return transport === 6 && (noDevice || otherNetns);
   });
@@ -328,7 +328,7 @@ test('a FIN to a socket in TIME_WAIT is no drop, and data that come to one are',
   try {
     const well = await ends(async () => {});
     expect(segments(well), printDrops(well)).toBe(0);
-    expect(well.reading?.dropEvents.lost).toBe(0);
+    expect(well.reading?.events.drops?.lost).toBe(0);
     const badly = await ends(async (i) => server?.do(`write a${i} 100`));
     expect(badly.events.length, printDrops(badly)).toBeGreaterThanOrEqual(n);
   } finally {

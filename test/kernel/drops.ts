@@ -3,9 +3,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../src/addon/addon.ts';
+import type { Captured } from '../../src/capture/capture_once.ts';
+import { histogramsByProbe } from '../../src/capture/capture_once.ts';
 import { type CaptureOptions, openKernelCapture } from '../../src/capture/kernel_capture.ts';
-import type { Measurement } from '../../src/capture/measure.ts';
-import { histogramsByProbe } from '../../src/capture/measure.ts';
 import type { DeviceKey } from '../../src/capture/reading.ts';
 import type { DropRecord } from '../../src/capture/records.ts';
 import { readDropReasons } from '../../src/host/drop_reasons.ts';
@@ -15,7 +15,7 @@ import { watch } from './unseen.ts';
 
 const reasons = readDropReasons(loadAddon());
 
-export interface Dropped extends Measurement {
+export interface Dropped extends Captured {
   /** What no BPF program was told of: packets at the receiver's device, and drops for a reason or any. */
   readonly unseenPackets: number;
   readonly unseenDrops: (reason?: string) => number;
@@ -32,7 +32,7 @@ export function captureDrops(changes: Partial<CaptureOptions> = {}): CaptureOpti
   });
 }
 
-/** As measure() of the agent, and with the events. */
+/** As captureOnce() of the agent, and with the events. */
 export async function measureDrops(
   during: () => Promise<unknown>,
   changes: Partial<CaptureOptions> = {},
@@ -91,10 +91,11 @@ export function printDrops({ reading, events }: Dropped): string {
     device,
     packets,
   ]);
-  const { transmitDrops, dropEvents, received, unmatched } = reading ?? {};
+  const { transmitDrops, events: sent, received, unmatched } = reading ?? {};
   const books = unmatched?.receive_to_socket;
   const some = events.slice(0, 3).map((one) => ({ ...one, location: `${one.location}` }));
-  return JSON.stringify({ rows, transmitDrops, dropEvents, received, books, some }, null, 1);
+  const counted = sent?.drops;
+  return JSON.stringify({ rows, transmitDrops, counted, received, books, some }, null, 1);
 }
 
 /** Makes a table of nftables with nothing in it, also where a test that failed has left one. */

@@ -2,8 +2,7 @@
 // observation (`--exact`) and as histograms. And against a clock that is not ours.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Measurement } from '../../src/capture/measure.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { exactQuantile } from '../../src/commands/record/record.ts';
 import { BUCKETS, bucketOf } from '../../src/histogram/bounds.ts';
@@ -17,19 +16,16 @@ import { measureWatched } from './unseen.ts';
 const BUCKET_WIDTH = 2 ** (1 / 8);
 const N = 20_011;
 
-function latencies(measurement: Measurement, probe: string): number[] {
-  return measurement.observations
-    .filter((one) => PROBE_INDEX[one.probe] === probe)
+function latencies(captured: Captured, probe: string): number[] {
+  return captured.observations
+    .filter((one) => one.probe === probe)
     .map(({ latencyNs }) => latencyNs);
 }
 
 /** Latencies of UDP datagrams, in the order in which they were delivered. */
-function receiveUdp(measurement: Measurement): number[] {
-  return measurement.observations
-    .filter(
-      ({ probe, protocol }) =>
-        PROBE_INDEX[probe] === 'receive_to_socket' && PROTOCOLS[protocol] === 'udp',
-    )
+function receiveUdp(captured: Captured): number[] {
+  return captured.observations
+    .filter(({ probe, protocol }) => probe === 'receive_to_socket' && PROTOCOLS[protocol] === 'udp')
     .sort((a, b) => a.timeNs - b.timeNs)
     .map(({ latencyNs }) => latencyNs);
 }
@@ -45,11 +41,11 @@ afterAll(() => {
 });
 
 describe('the stream and the histograms agree', () => {
-  let measurement: Measurement;
+  let captured: Captured;
   let unseen = 0;
   beforeAll(async () => {
     const options = captureAll({ exact: true, pagesPerCpu: 1024 });
-    ({ measurement, unseen } = await measureWatched(options, async () => {
+    ({ captured, unseen } = await measureWatched(options, async () => {
       const receiver = lab.receive('udp', RECEIVER, 5101, N, { buffer: 50_000_000, cpu: 1 });
       await receiver.ready;
       // Pauses give the reader of the rings its turn on two busy CPUs.
@@ -61,11 +57,11 @@ describe('the stream and the histograms agree', () => {
   test.each(['softirq_to_socket', 'receive_to_socket'])(
     '%s: count and sum to the unit',
     (probe) => {
-      const all = latencies(measurement, probe);
-      const histogram = measurement.histograms.get(probe);
+      const all = latencies(captured, probe);
+      const histogram = captured.histograms.get(probe);
       if (histogram === undefined) throw new Error('no histogram');
-      const lost = PROBE_INDEX.map(() => 0);
-      expect(measurement.reading?.eventsLost, printBooks(measurement)).toEqual(lost);
+      for (const { lost } of Object.values(captured.reading?.events ?? {}))
+        expect(lost, printBooks(captured)).toBe(0);
       expect(all.length).toBeGreaterThanOrEqual(N - unseen);
       expect(count(histogram)).toBe(all.length);
       expect(histogram.sumNs).toBe(all.reduce((sum, ns) => sum + ns, 0));
@@ -74,18 +70,18 @@ describe('the stream and the histograms agree', () => {
 
   test.each(['softirq_to_socket', 'receive_to_socket'])('%s: every single bucket', (probe) => {
     const expected = new Float64Array(BUCKETS);
-    for (const ns of latencies(measurement, probe)) {
+    for (const ns of latencies(captured, probe)) {
       const bucket = bucketOf(ns) ?? -1;
       expected[bucket] = (expected[bucket] ?? 0) + 1;
     }
-    expect(measurement.histograms.get(probe)?.counts).toEqual(expected);
+    expect(captured.histograms.get(probe)?.counts).toEqual(expected);
   });
 
   test.each(['softirq_to_socket', 'receive_to_socket'])(
     '%s: p1 to p99.9 within one bucket',
     (probe) => {
-      const sorted = Float64Array.from(latencies(measurement, probe)).sort();
-      const histogram = measurement.histograms.get(probe);
+      const sorted = Float64Array.from(latencies(captured, probe)).sort();
+      const histogram = captured.histograms.get(probe);
       if (histogram === undefined) throw new Error('no histogram');
       for (const q of [...Array.from({ length: 99 }, (_, i) => (i + 1) / 100), 0.995, 0.999]) {
         const exact = exactQuantile(sorted, q);
@@ -115,10 +111,10 @@ test('SO_TIMESTAMPNS bounds receive_to_socket, packet for packet', async () => {
     delays_ns = (await receiver.result).delays_ns;
   };
   const options = captureAll({ exact: true, pagesPerCpu: 1024 });
-  let { measurement, unseen } = await measureWatched(options, during);
+  let { captured, unseen } = await measureWatched(options, during);
   // Each delay has its observation only where each packet was told of.
-  while (unseen > 0) ({ measurement, unseen } = await measureWatched(options, during));
-  const ours = receiveUdp(measurement);
+  while (unseen > 0) ({ captured, unseen } = await measureWatched(options, during));
+  const ours = receiveUdp(captured);
   expect(delays_ns).toHaveLength(n);
   expect(ours).toHaveLength(n);
   // The two readings of the clock, ours and the kernel's, are taken some instructions apart.
@@ -129,7 +125,7 @@ test('SO_TIMESTAMPNS bounds receive_to_socket, packet for packet', async () => {
   // in between. So one in a hundred may lie beyond, by so much.
   expect(beyond.length, `beyond: ${beyond.join(' ')} ns`).toBeLessThanOrEqual(n / 100);
   // Quantiles agree as far as the definition allows: ours below theirs, bucket width aside.
-  const histogram = measurement.histograms.get('receive_to_socket');
+  const histogram = captured.histograms.get('receive_to_socket');
   if (histogram === undefined) throw new Error('no histogram');
   const theirs = Float64Array.from(delays_ns).sort();
   for (const q of [0.01, 0.25, 0.5, 0.75, 0.9, 0.95]) {

@@ -61,12 +61,12 @@ test('disk interrupts followed by loopback traffic are no observation of irq_to_
     await receiver.result;
   };
   const datagrams = 'name == "lo" && len == 44';
-  const { measurement, unseen } = await measureWatched(captureAll(), during, datagrams);
+  const { captured, unseen } = await measureWatched(captureAll(), during, datagrams);
   expect(otherInterrupts() - before, 'the disk raised no interrupts').toBeGreaterThan(500);
-  expect(observedOf(measurement, 'receive_to_socket', 'udp')).toBe(n - unseen);
+  expect(observedOf(captured, 'receive_to_socket', 'udp')).toBe(n - unseen);
   // What this machine's own network card did meanwhile is its right; nothing else may appear.
   const network = interruptOwners(readInterrupts());
-  const interrupts = (measurement.reading?.latencies ?? []).filter(
+  const interrupts = (captured.reading?.latencies ?? []).filter(
     ({ probe }) => probe === 'irq_to_softirq',
   );
   for (const { irq, histogram } of interrupts) {

@@ -1,7 +1,7 @@
 // What tests of the probes beside the mission's three share: reading their histograms, the kernel's own
 // counts of the same events, and how much longer a probe says that things take. Judges nothing.
 
-import { type Measurement, measure } from '../../src/capture/measure.ts';
+import { type Captured, captureOnce } from '../../src/capture/capture_once.ts';
 import type { Latency } from '../../src/capture/reading.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
 import { count, emptyHistogram, merge } from '../../src/histogram/histogram.ts';
@@ -41,7 +41,7 @@ export function kernelCounts(): KernelCounts {
 
 /** A measurement between counts that were taken just outside it and just inside. */
 export interface Framed {
-  readonly measurement: Measurement;
+  readonly captured: Captured;
   /** What happened while everything was attached: as much, at least, must have been seen. */
   readonly least: (of: (counts: KernelCounts) => number | undefined) => number;
   /** What happened while anything was attached: no more can have been seen. */
@@ -54,7 +54,7 @@ export async function measureFramed(
 ): Promise<Framed> {
   const outside = [kernelCounts()];
   const inside: KernelCounts[] = [];
-  const measurement = await measure(captureAll({ probes }), async () => {
+  const captured = await captureOnce(captureAll({ probes }), async () => {
     inside.push(kernelCounts());
     await during();
     inside.push(kernelCounts());
@@ -66,12 +66,12 @@ export async function measureFramed(
       before === undefined || after === undefined
         ? Number.NaN
         : (of(after) ?? 0) - (of(before) ?? 0);
-  return { measurement, least: between(inside), most: between(outside) };
+  return { captured, least: between(inside), most: between(outside) };
 }
 
 /** Observations of a probe, by the value of one of its labels. */
 export function countsBy(
-  { reading }: Measurement,
+  { reading }: Captured,
   probe: string,
   label: 'vector' | 'irq' | 'device' | 'protocol',
 ): Map<string | number, number> {
@@ -84,7 +84,7 @@ export function countsBy(
   return counts;
 }
 
-export function flawsOf({ reading }: Measurement, probe: string): Readonly<Record<string, number>> {
+export function flawsOf({ reading }: Captured, probe: string): Readonly<Record<string, number>> {
   return reading?.unmatched[probe] ?? {};
 }
 
@@ -95,7 +95,7 @@ const SAMPLES_MIN = 20;
  * Mean of each probe, in nanoseconds, of what a test's traffic is about: of the vectors NET_RX alone, and
  * of the protocols its own. 0 where next to nothing was observed.
  */
-export function meansOf({ reading }: Measurement, protocol: Protocol): Map<string, number> {
+export function meansOf({ reading }: Captured, protocol: Protocol): Map<string, number> {
   const isOurs = (row: Latency): boolean =>
     (row.vector ?? 'NET_RX') === 'NET_RX' && (row.protocol ?? protocol) === protocol;
   return new Map(
@@ -110,8 +110,8 @@ export function meansOf({ reading }: Measurement, protocol: Protocol): Map<strin
 
 /** By how many nanoseconds each probe's mean has grown, the largest first. */
 export function growth(
-  before: Measurement,
-  after: Measurement,
+  before: Captured,
+  after: Captured,
   protocol: Protocol,
 ): [probe: string, ns: number][] {
   const earlier = meansOf(before, protocol);

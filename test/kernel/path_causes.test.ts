@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Measurement, measure } from '../../src/capture/measure.ts';
+import { type Captured, captureOnce } from '../../src/capture/capture_once.ts';
 import type { Protocol } from '../../src/capture/slots.ts';
 import { emptyTable } from './drops.ts';
 import { Lab, RECEIVER, withSysctl } from './lab.ts';
@@ -37,8 +37,8 @@ afterAll(() => {
 
 /** `probe` has grown by `leastNs`, and no other but `containing` by a third as much. */
 function expectRaised(
-  before: Measurement,
-  after: Measurement,
+  before: Captured,
+  after: Captured,
   protocol: Protocol,
   probe: string,
   leastNs: number,
@@ -57,8 +57,8 @@ function expectRaised(
   }
 }
 
-const measureAll = (during: () => Promise<unknown>): Promise<Measurement> =>
-  measure(captureAll({ probes: ALL_PROBES }), during);
+const measureAll = (during: () => Promise<unknown>): Promise<Captured> =>
+  captureOnce(captureAll({ probes: ALL_PROBES }), during);
 
 /** A real-time task that computes on CPU 1, two thirds of the time. */
 const withHog = (bursts: number): Promise<unknown> =>

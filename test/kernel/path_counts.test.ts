@@ -10,8 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { measure } from '../../src/capture/measure.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
+import { captureOnce } from '../../src/capture/capture_once.ts';
 import { observedOf } from './books.ts';
 import { Lab, RECEIVER, withSysctl } from './lab.ts';
 import { captureAll } from './options.ts';
@@ -66,9 +65,9 @@ describe('datagrams over veth and blocks from the disk', () => {
   });
 
   test('each run of a softirq is one of softirq_raise_to_entry, or had no raise', () => {
-    const { measurement, least, most } = framed;
-    const counts = countsBy(measurement, 'softirq_raise_to_entry', 'vector');
-    const { no_raise = 0 } = flawsOf(measurement, 'softirq_raise_to_entry');
+    const { captured, least, most } = framed;
+    const counts = countsBy(captured, 'softirq_raise_to_entry', 'vector');
+    const { no_raise = 0 } = flawsOf(captured, 'softirq_raise_to_entry');
     const runs = (of: Framed['least']): number =>
       of(({ softirqs }) => [...softirqs.values()].reduce((a, b) => a + b, 0));
     expect(sum(counts) + no_raise).toBeGreaterThanOrEqual(nearly(runs(least)));
@@ -90,8 +89,8 @@ describe('datagrams over veth and blocks from the disk', () => {
   });
 
   test('each run of a softirq is one of softirq_duration, by vector', () => {
-    const { measurement, least, most } = framed;
-    const counts = countsBy(measurement, 'softirq_duration', 'vector');
+    const { captured, least, most } = framed;
+    const counts = countsBy(captured, 'softirq_duration', 'vector');
     for (const vector of ['NET_RX', 'BLOCK', 'TIMER', 'SCHED', 'RCU']) {
       const of = (frame: Framed['least']): number => frame(({ softirqs }) => softirqs.get(vector));
       expect(counts.get(vector) ?? 0, vector).toBeGreaterThanOrEqual(nearly(of(least)));
@@ -100,8 +99,8 @@ describe('datagrams over veth and blocks from the disk', () => {
   });
 
   test('each interrupt of a device is one of hardirq_duration, by interrupt', () => {
-    const { measurement, least, most } = framed;
-    const counts = countsBy(measurement, 'hardirq_duration', 'irq');
+    const { captured, least, most } = framed;
+    const counts = countsBy(captured, 'hardirq_duration', 'irq');
     expect(counts.get('overflow')).toBeUndefined();
     expect(sum(counts)).toBeGreaterThanOrEqual(blocks / 2);
     for (const [irq, observed] of counts) {
@@ -114,23 +113,23 @@ describe('datagrams over veth and blocks from the disk', () => {
   });
 
   test('polls of the backlog hand over each datagram', () => {
-    const { measurement, most } = framed;
-    const backlog = measurement.reading?.polls.find(({ device }) => device === 'none');
+    const { captured, most } = framed;
+    const backlog = captured.reading?.polls.find(({ device }) => device === 'none');
     const polls = backlog?.polls.reduce((a, b) => a + b, 0);
     expect(backlog?.packets).toBeGreaterThanOrEqual(n);
     expect(backlog?.packets).toBeLessThanOrEqual(most(({ processed }) => processed));
     expect(backlog?.exhausted).toBe(0);
     // A beginning is known of each: all were in a softirq.
-    expect(countsBy(measurement, 'napi_poll', 'device').get('none')).toBe(polls);
-    expect(flawsOf(measurement, 'napi_poll')).toEqual({ clock: 0, threaded_napi: 0, busy_poll: 0 });
+    expect(countsBy(captured, 'napi_poll', 'device').get('none')).toBe(polls);
+    expect(flawsOf(captured, 'napi_poll')).toEqual({ clock: 0, threaded_napi: 0, busy_poll: 0 });
   });
 
   test('each datagram waited on the backlog once', () => {
-    const { measurement } = framed;
-    const waited = countsBy(measurement, 'backlog_wait', 'device').get('other_netns') ?? 0;
+    const { captured } = framed;
+    const waited = countsBy(captured, 'backlog_wait', 'device').get('other_netns') ?? 0;
     expect(waited).toBeGreaterThanOrEqual(n);
     expect(waited - n).toBeLessThan(NOISE_MAX);
-    expect(flawsOf(measurement, 'backlog_wait')).toEqual({
+    expect(flawsOf(captured, 'backlog_wait')).toEqual({
       clock: 0,
       dropped: 0,
       lost: 0,
@@ -139,20 +138,20 @@ describe('datagrams over veth and blocks from the disk', () => {
   });
 
   test('no hook tells here when a datagram is read: all are counted and none is followed', () => {
-    const { measurement } = framed;
-    expect(measurement.states.find(({ hook }) => hook === 'udp_read')?.rung).toBeUndefined();
-    expect(observedOf(measurement, 'socket_to_read', 'udp')).toBe(0);
-    const delivered = observedOf(measurement, 'receive_to_socket', 'udp');
-    expect(flawsOf(measurement, 'socket_to_read').not_followed).toBe(delivered);
+    const { captured } = framed;
+    expect(captured.states.find(({ hook }) => hook === 'udp_read')?.rung).toBeUndefined();
+    expect(observedOf(captured, 'socket_to_read', 'udp')).toBe(0);
+    const delivered = observedOf(captured, 'receive_to_socket', 'udp');
+    expect(flawsOf(captured, 'socket_to_read').not_followed).toBe(delivered);
   });
 });
 
 test('each datagram to a reader that sleeps is a wake-up, or is counted as none', async () => {
   const n = 1009;
   const probes = ['wakeup_to_run'];
-  const measurement = await measure(captureAll({ probes }), () => datagrams(5602, n, 2000));
-  const observed = observedOf(measurement, 'wakeup_to_run', 'udp');
-  const { clock = 0, ...others } = flawsOf(measurement, 'wakeup_to_run');
+  const captured = await captureOnce(captureAll({ probes }), () => datagrams(5602, n, 2000));
+  const observed = observedOf(captured, 'wakeup_to_run', 'udp');
+  const { clock = 0, ...others } = flawsOf(captured, 'wakeup_to_run');
   const counted = observed + Object.values(others).reduce((a, b) => a + b, 0);
   const says = JSON.stringify({ observed, others });
   expect(clock).toBe(0);
@@ -171,12 +170,12 @@ test('a full backlog: what it drops is counted, and all else waited', async () =
   lab.exec(lab.receiver, 'sh', '-c', 'echo 2 > /sys/class/net/vb/queues/rx-0/rps_cpus');
   const restore = withSysctl('net.core.netdev_max_backlog', '2');
   try {
-    const measurement = await measure(
+    const captured = await captureOnce(
       captureAll({ probes: ['backlog_wait', 'receive_to_socket'] }),
       () => lab.send('udp', RECEIVER, 5603, n, { cpu: 0 }),
     );
-    const { dropped = 0, lost = 0, table_full } = flawsOf(measurement, 'backlog_wait');
-    const waited = countsBy(measurement, 'backlog_wait', 'device').get('other_netns') ?? 0;
+    const { dropped = 0, lost = 0, table_full } = flawsOf(captured, 'backlog_wait');
+    const waited = countsBy(captured, 'backlog_wait', 'device').get('other_netns') ?? 0;
     expect(table_full).toBe(0);
     // A packet of whose receipt nobody is told is lost when its buffer comes again.
     expect(lost).toBeLessThan(n / 20);
@@ -184,7 +183,7 @@ test('a full backlog: what it drops is counted, and all else waited', async () =
     const counted = waited + dropped + lost;
     expect(counted).toBeGreaterThanOrEqual(nearly(n));
     expect(counted).toBeLessThanOrEqual(n * 1.1);
-    const received = measurement.reading?.received.find(({ device }) => device === 'other_netns');
+    const received = captured.reading?.received.find(({ device }) => device === 'other_netns');
     expect(received?.packets).toBe(waited);
     expect(dropped).toBeGreaterThan(0);
     console.log(`backlog: ${waited} waited, ${dropped} dropped, ${lost} lost`);
@@ -206,16 +205,16 @@ describe('TCP', () => {
     const probes = ['receive_to_socket', 'socket_to_read'];
     const n = 1009;
     const size = 4000;
-    const measurement = await measure(captureAll({ probes }), async () => {
+    const captured = await captureOnce(captureAll({ probes }), async () => {
       const options = { cpu: 1, 'read-delay-us': delayUs };
       const receiver = lab.receive('tcp', RECEIVER, port, 1, options);
       await receiver.ready;
       await lab.send('tcp', RECEIVER, port, n, { cpu: 0, size, 'gap-us': 1000 });
       expect((await receiver.result).bytes).toBe(n * size);
     });
-    const delivered = observedOf(measurement, 'receive_to_socket', 'tcp');
-    const read = observedOf(measurement, 'socket_to_read', 'tcp');
-    const { clock, merged = 0, not_read = 0, table_full } = flawsOf(measurement, 'socket_to_read');
+    const delivered = observedOf(captured, 'receive_to_socket', 'tcp');
+    const read = observedOf(captured, 'socket_to_read', 'tcp');
+    const { clock, merged = 0, not_read = 0, table_full } = flawsOf(captured, 'socket_to_read');
     const says = JSON.stringify({ delivered, read, merged, not_read });
     expect({ clock, table_full }).toEqual({ clock: 0, table_full: 0 });
     expect(delivered).toBeGreaterThanOrEqual(n);
@@ -232,18 +231,18 @@ test('a buffer that was freed unread and holds another message by now is no samp
   const probes = ['receive_to_socket', 'socket_to_read'];
   lab.exec(lab.sender, 'ethtool', '-K', 'va', 'tso', 'off', 'gso', 'off');
   try {
-    const measurement = await measure(
+    const captured = await captureOnce(
       captureAll({ probes, exact: true, pagesPerCpu: 256 }),
       async () => {
         for (let port = 5610; port < 5610 + connections; port++) await closeUnread(port);
         await throughUnixSockets(200, 20);
       },
     );
-    const delivered = observedOf(measurement, 'receive_to_socket', 'tcp');
+    const delivered = observedOf(captured, 'receive_to_socket', 'tcp');
     expect(delivered).toBeGreaterThan(10 * connections);
     // What other processes read meanwhile did not wait that long.
-    const long = measurement.observations.filter(
-      ({ probe, latencyNs }) => PROBE_INDEX[probe] === 'socket_to_read' && latencyNs > UNREAD_NS,
+    const long = captured.observations.filter(
+      ({ probe, latencyNs }) => probe === 'socket_to_read' && latencyNs > UNREAD_NS,
     );
     expect(long).toEqual([]);
   } finally {

@@ -1,9 +1,8 @@
 // TCP data of which a socket is told late, or before it exists: neither may become a sample that it is not.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Captured, captureOnce } from '../../src/capture/capture_once.ts';
 import { forceRung, HOOKS } from '../../src/capture/hooks.ts';
-import { type Measurement, measure } from '../../src/capture/measure.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { booksOf, printBooks } from './books.ts';
 import { Lab } from './lab.ts';
@@ -26,36 +25,34 @@ beforeAll(() => {
 afterAll(() => lab?.close());
 
 describe.each(['tp_btf', 'raw_tp'] as const)('on %s', (rung) => {
-  const measured = (...words: string[]): Promise<{ told: number; measurement: Measurement }> => {
+  const measured = (...words: string[]): Promise<{ told: number; captured: Captured }> => {
     let told = 0;
     const options = captureAll({ hooks: forceRung(HOOKS, rung), exact: true, pagesPerCpu: 64 });
-    return measure(options, async () => {
+    return captureOnce(options, async () => {
       const output = lab.exec(lab.receiver, program, ...words);
       told = (JSON.parse(output) as { told: number }).told;
-    }).then((measurement) => ({ told, measurement }));
+    }).then((captured) => ({ told, captured }));
   };
 
   test('data below the low-water mark are no sample when the mark is lowered', async () => {
     const n = 41;
-    const { told, measurement } = await measured('low-mark', `${n}`, `${WAIT_MS}`);
+    const { told, captured } = await measured('low-mark', `${n}`, `${WAIT_MS}`);
     expect(told).toBe(n);
-    const late = measurement.observations.filter(
+    const late = captured.observations.filter(
       ({ probe, protocol, latencyNs }) =>
-        PROBE_INDEX[probe] === 'receive_to_socket' &&
-        PROTOCOLS[protocol] === 'tcp' &&
-        latencyNs > LATE_NS,
+        probe === 'receive_to_socket' && PROTOCOLS[protocol] === 'tcp' && latencyNs > LATE_NS,
     );
-    expect(late, printBooks(measurement)).toEqual([]);
+    expect(late, printBooks(captured)).toEqual([]);
     for (const probe of ['softirq_to_socket', 'receive_to_socket'] as const)
-      expect(booksOf(measurement, probe).difference, printBooks(measurement)).toBe(0);
+      expect(booksOf(captured, probe).difference, printBooks(captured)).toBe(0);
   });
 
   test('data that come with a SYN are counted as such', async () => {
     const n = 199;
-    const { told, measurement } = await measured('fast-open', `${n}`);
+    const { told, captured } = await measured('fast-open', `${n}`);
     expect(told).toBe(n);
-    const { unmatched, difference } = booksOf(measurement, 'receive_to_socket');
-    expect(unmatched.syn_data, printBooks(measurement)).toBe(n);
-    expect(difference, printBooks(measurement)).toBe(0);
+    const { unmatched, difference } = booksOf(captured, 'receive_to_socket');
+    expect(unmatched.syn_data, printBooks(captured)).toBe(n);
+    expect(difference, printBooks(captured)).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 // What no BPF program is told of accounts for all that rxscope did not see, and for nothing else.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { measure } from '../../src/capture/measure.ts';
+import { captureOnce } from '../../src/capture/capture_once.ts';
 import { observedOf, printBooks } from './books.ts';
 import { Lab, RECEIVER } from './lab.ts';
 import { captureAll } from './options.ts';
@@ -21,7 +21,7 @@ test('60013 datagrams that RPS moves to another CPU, whatever runs there', async
   // Of datagrams of this length alone: the devices have messages of their own.
   const filter = 'name == "vb" && len == 73';
   const { result, all, unseen } = await watch({ 'net/netif_receive_skb': filter }, () =>
-    measure(captureAll(), async () => {
+    captureOnce(captureAll(), async () => {
       const options = { buffer: 100_000_000, cpu: 0 };
       const receiver = lab.receive('udp', RECEIVER, 5001, n, options);
       await receiver.ready;

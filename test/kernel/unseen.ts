@@ -9,8 +9,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { type BpfObject, loadAddon } from '../../src/addon/addon.ts';
+import { type Captured, captureOnce } from '../../src/capture/capture_once.ts';
 import type { CaptureOptions } from '../../src/capture/kernel_capture.ts';
-import { type Measurement, measure } from '../../src/capture/measure.ts';
 import { buildFixture } from '../native/fixture.ts';
 
 /** Events that test/native/fixtures/witness.bpf.c has a program for, by ftrace's name of each. */
@@ -36,19 +36,21 @@ const DATAGRAMS = 'name == "vb" && (len == 44 || len == 64)';
 const RECEIVED = 'net/netif_receive_skb';
 
 export interface Measured {
-  readonly measurement: Measurement;
+  readonly captured: Captured;
   /** Of the packets that arrived, those of which no BPF program was told. */
   readonly unseen: number;
 }
 
-/** As measure() of the agent, of the lab's datagrams or of what another of ftrace's filters names. */
+/** As captureOnce() of the agent, of the lab's datagrams or of what another of ftrace's filters names. */
 export async function measureWatched(
   options: CaptureOptions,
   during: () => Promise<unknown>,
   filter = DATAGRAMS,
 ): Promise<Measured> {
-  const { result, unseen } = await watch({ [RECEIVED]: filter }, () => measure(options, during));
-  return { measurement: result, unseen: unseen(RECEIVED) };
+  const { result, unseen } = await watch({ [RECEIVED]: filter }, () =>
+    captureOnce(options, during),
+  );
+  return { captured: result, unseen: unseen(RECEIVED) };
 }
 
 interface Line {

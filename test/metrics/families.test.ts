@@ -6,6 +6,7 @@ import { CLASSIC_BOUNDS } from '../../src/histogram/histogram.ts';
 import { cpuLabelFits } from '../../src/metrics/families.ts';
 import type { Labels } from '../../src/metrics/model.ts';
 import { PROBES } from '../../src/probes/index.ts';
+import type { By } from '../../src/probes/probe.ts';
 import {
   context,
   familiesOf,
@@ -18,27 +19,14 @@ import {
 } from './readings.ts';
 
 const DEVICES = ['lo', 'eth0', '(other netns)'];
-const DEVICES_BY_PROTOCOL = DEVICES.flatMap((device) =>
-  PROTOCOLS.map((protocol) => ({ device, protocol })),
-);
-const BY_IRQ = [{ device: 'eth0' }];
-const BY_DEVICE = DEVICES.map((device) => ({ device }));
-const BY_PROTOCOL = PROTOCOLS.map((protocol) => ({ protocol }));
-const BY_VECTOR = VECTORS.map((vector) => ({ vector }));
-
-/** Each probe and its label sets before the first packet. */
-const KNOWN: readonly (readonly [probe: string, labels: readonly Labels[]])[] = [
-  ['irq_to_softirq', BY_IRQ],
-  ['softirq_to_socket', DEVICES_BY_PROTOCOL],
-  ['receive_to_socket', DEVICES_BY_PROTOCOL],
-  ['softirq_raise_to_entry', BY_VECTOR],
-  ['backlog_wait', BY_DEVICE],
-  ['socket_to_read', BY_PROTOCOL],
-  ['wakeup_to_run', BY_PROTOCOL],
-  ['napi_poll', BY_DEVICE],
-  ['hardirq_duration', BY_IRQ],
-  ['softirq_duration', BY_VECTOR],
-];
+/** The label sets of a probe before the first packet, by what its histograms are by. */
+const KNOWN: Readonly<Record<By, readonly Labels[]>> = {
+  irq: [{ device: 'eth0' }],
+  device: DEVICES.map((device) => ({ device })),
+  device_protocol: DEVICES.flatMap((device) => PROTOCOLS.map((protocol) => ({ device, protocol }))),
+  protocol: PROTOCOLS.map((protocol) => ({ protocol })),
+  vector: VECTORS.map((vector) => ({ vector })),
+};
 
 test('the names and types are those that dashboards build on', () => {
   expect(familiesOf(reading(), context()).map(({ type, name }) => [type, name])).toEqual([
@@ -69,8 +57,8 @@ describe('before the first packet', () => {
     ['nothing could be loaded', undefined],
   ])('every series that can be known exists with 0 when %s', (_, empty) => {
     const families = familiesOf(empty, context());
-    expect(KNOWN.map(([probe]) => probe)).toEqual(PROBES.map(({ id }) => id));
-    for (const [probe, known] of KNOWN) {
+    for (const { id: probe, by } of PROBES) {
+      const known = KNOWN[by];
       const samples = histograms(families, probe);
       expect(samples.map(({ labels }) => labels)).toEqual(known);
       for (const { count, sum, classic } of samples) {
@@ -347,8 +335,8 @@ test('exemplars are asked for by probe and the labels of the series', () => {
     }),
   );
   expect(asked[0]).toEqual(['irq_to_softirq', { device: 'eth0', cpu: '1' }]);
-  const wanted = KNOWN.flatMap(([probe, all]) =>
-    all.map((labels) => [probe, { ...labels, cpu: '1' }]),
+  const wanted = PROBES.flatMap(({ id, by }) =>
+    KNOWN[by].map((labels) => [id, { ...labels, cpu: '1' }]),
   );
   expect(asked).toEqual(wanted);
   expect(histograms(families, 'irq_to_softirq')[0]?.exemplars).toEqual([exemplar]);

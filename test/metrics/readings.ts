@@ -51,13 +51,11 @@ export function reading(changes: Partial<Reading> = {}): Reading {
     received: [],
     drops: [],
     transmitDrops: 0,
-    dropEvents: { sent: 0, lost: 0 },
     polls: [],
     unmatched: {},
     deliveriesWithoutStart: 0,
     pending: 0,
-    events: PROBES.map(() => 0),
-    eventsLost: PROBES.map(() => 0),
+    events: {},
     ...changes,
   };
 }

@@ -79,9 +79,10 @@ test('a probe is up or not, and has a row for each program that stands', () => {
 describe('events', () => {
   test('sent and lost are by probe, each from its own place in the reading', () => {
     const counted = reading({
-      dropEvents: { sent: 17, lost: 19 },
-      events: PROBES.map((_, i) => 101 + i),
-      eventsLost: PROBES.map((_, i) => 211 + i),
+      events: {
+        ...Object.fromEntries(PROBES.map(({ id }, i) => [id, { sent: 101 + i, lost: 211 + i }])),
+        drops: { sent: 17, lost: 19 },
+      },
     });
     const last = PROBES.length - 1;
     const more = [PROBES[last]?.id ?? '', 'drops'].map((id) => ({

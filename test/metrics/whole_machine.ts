@@ -8,7 +8,6 @@ import {
   type IrqKey,
   type Latency,
   POLL_BOUNDS,
-  PROBE_INDEX,
   type Reading,
 } from '../../src/capture/reading.ts';
 import { PROTOCOLS, VECTORS } from '../../src/capture/slots.ts';
@@ -222,7 +221,6 @@ function readingOf(
         )
       : [],
     transmitDrops: 0,
-    dropEvents: { sent: 0, lost: 0 },
     polls: seen
       ? keys.map((device) => ({
           device,
@@ -232,12 +230,11 @@ function readingOf(
         }))
       : [],
     unmatched: Object.fromEntries(
-      PROBE_INDEX.map((id) => [id, Object.fromEntries(CAUSES.map((cause) => [cause, 1]))]),
+      PROBES.map(({ id }) => [id, Object.fromEntries(CAUSES.map((cause) => [cause, 1]))]),
     ),
     deliveriesWithoutStart: 0,
     pending: 0,
-    events: PROBE_INDEX.map(() => 0),
-    eventsLost: PROBE_INDEX.map(() => 0),
+    events: {},
   };
 }
 

@@ -6,8 +6,6 @@ import type { DropRecord, Outlier } from '../../src/capture/records.ts';
 import { emptyHistogram } from '../../src/histogram/histogram.ts';
 import { listDevices } from '../../src/host/devices.ts';
 import { type IrqOwner, interruptOwners, readInterrupts } from '../../src/host/interrupts.ts';
-import { PROBES } from '../../src/probes/index.ts';
-import type { Probe } from '../../src/probes/probe.ts';
 import {
   HostNames,
   labelOf,
@@ -33,9 +31,9 @@ test('the guest has labels for all devices that are up, and interrupts for its c
 });
 
 describe('a place has one label', () => {
-  const POLL = PROBES.findIndex(({ id }) => id === 'napi_poll');
-  const RECEIVE = PROBES.findIndex(({ id }) => id === 'receive_to_socket');
-  const IRQ = PROBES.findIndex(({ id }) => id === 'irq_to_softirq');
+  const POLL = 'napi_poll';
+  const RECEIVE = 'receive_to_socket';
+  const IRQ = 'irq_to_softirq';
   const names = new HostNames();
   names.use(
     [{ name: 'eth0', ifindex: 2, up: true }],
@@ -52,13 +50,12 @@ describe('a place has one label', () => {
     ['eth0', POLL, { device: 2 }, { ifindex: 2, irq: 38 }],
     ['eth0', IRQ, { irq: 38 }, { irq: 38 }],
     ['', IRQ, { irq: 5 }, { irq: 5 }],
-  ] as const)('%s', (label, index, key, event) => {
-    const probe = PROBES[index] as Probe;
-    const latency: Latency = { probe: probe.id, ...key, histogram: emptyHistogram() };
-    expect(labelOf(probe.id, latency, names) ?? REMOVED).toBe(label);
-    const outlier = { ...HERE, ...event, probe: index } as unknown as Outlier;
-    expect(labelOf(probe.id, placeOfOutlier(outlier), names) ?? REMOVED).toBe(label);
-    if (index !== RECEIVE) return;
+  ] as const)('%s', (label, probe, key, event) => {
+    const latency: Latency = { probe, ...key, histogram: emptyHistogram() };
+    expect(labelOf(probe, latency, names) ?? REMOVED).toBe(label);
+    const outlier = { ...HERE, ...event, probe } as unknown as Outlier;
+    expect(labelOf(probe, placeOfOutlier(outlier), names) ?? REMOVED).toBe(label);
+    if (probe !== RECEIVE) return;
     const drop = { ...HERE, ...event } as unknown as DropRecord;
     expect(labelOf('drops', placeOfDrop(drop), names) ?? REMOVED).toBe(label);
   });

@@ -5,13 +5,6 @@ import type { Outlier } from '../../src/capture/records.ts';
 import { exemplarOf } from '../../src/metrics/exemplars.ts';
 import { Outliers } from '../../src/readings/outliers.ts';
 
-const IRQ_TO_SOFTIRQ = 0;
-const SOFTIRQ_TO_SOCKET = 1;
-const RECEIVE_TO_SOCKET = 2;
-const SOFTIRQ_RAISE_TO_ENTRY = 3;
-const BACKLOG_WAIT = 4;
-const SOCKET_TO_READ = 5;
-const NAPI_POLL = 7;
 const NET_RX = 3;
 const TCP = 0;
 const UDP = 1;
@@ -20,7 +13,7 @@ const UDP = 1;
 function outlier(changes: Partial<Outlier> = {}): Outlier {
   const timeNs = Number(process.hrtime.bigint());
   return {
-    probe: RECEIVE_TO_SOCKET,
+    probe: 'receive_to_socket',
     latencyNs: 150_000,
     timeNs,
     irqNs: timeNs - 400_000,
@@ -92,7 +85,7 @@ describe('the list', () => {
   });
 
   test('an interrupt has neither a protocol nor a length', () => {
-    const named = listOf(3).add(outlier({ probe: IRQ_TO_SOFTIRQ, receivedNs: 0, length: 0 }));
+    const named = listOf(3).add(outlier({ probe: 'irq_to_softirq', receivedNs: 0, length: 0 }));
     expect(named).toMatchObject({ probe: 'irq_to_softirq', irq: 38 });
     expect(named).not.toHaveProperty('protocol');
     expect(named).not.toHaveProperty('bytes');
@@ -100,7 +93,7 @@ describe('the list', () => {
 
   test('of a vector has that and no device, no protocol and no length', () => {
     const named = listOf(3).add(
-      outlier({ probe: SOFTIRQ_RAISE_TO_ENTRY, vector: NET_RX, length: 0 }),
+      outlier({ probe: 'softirq_raise_to_entry', vector: NET_RX, length: 0 }),
     );
     expect(named).toMatchObject({ probe: 'softirq_raise_to_entry', vector: 'NET_RX', device: '' });
     expect(named).not.toHaveProperty('protocol');
@@ -108,20 +101,20 @@ describe('the list', () => {
   });
 
   test('of a protocol alone has no device, and a vector only where the probe is by vector', () => {
-    const named = listOf(3).add(outlier({ probe: SOCKET_TO_READ, vector: NET_RX }));
+    const named = listOf(3).add(outlier({ probe: 'socket_to_read', vector: NET_RX }));
     expect(named).toMatchObject({ probe: 'socket_to_read', protocol: 'udp', device: '' });
     expect(named).not.toHaveProperty('vector');
   });
 
   test('of a poll has its device and its packets, and neither bytes nor a protocol', () => {
-    const named = listOf(3).add(outlier({ probe: NAPI_POLL, length: 61 }));
+    const named = listOf(3).add(outlier({ probe: 'napi_poll', length: 61 }));
     expect(named).toMatchObject({ probe: 'napi_poll', device: 'eth2', packets: 61 });
     expect(named).not.toHaveProperty('bytes');
     expect(named).not.toHaveProperty('protocol');
   });
 
   test('of a wait in the backlog has its device and its bytes, and no protocol', () => {
-    const named = listOf(3).add(outlier({ probe: BACKLOG_WAIT }));
+    const named = listOf(3).add(outlier({ probe: 'backlog_wait' }));
     expect(named).toMatchObject({ probe: 'backlog_wait', device: 'eth2', bytes: 129 });
     expect(named).not.toHaveProperty('packets');
     expect(named).not.toHaveProperty('protocol');
@@ -147,7 +140,7 @@ describe('exemplars', () => {
   test('are those of the probe, device, protocol and CPU of the series', () => {
     const outliers = listOf(100);
     outliers.add(outlier({ comm: 'ours' }));
-    outliers.add(outlier({ comm: 'other probe', probe: SOFTIRQ_TO_SOCKET }));
+    outliers.add(outlier({ comm: 'other probe', probe: 'softirq_to_socket' }));
     outliers.add(outlier({ comm: 'other device', ifindex: 3 }));
     outliers.add(outlier({ comm: 'other protocol', protocol: TCP }));
     outliers.add(outlier({ comm: 'other CPU', cpu: 0 }));
@@ -160,7 +153,7 @@ describe('exemplars', () => {
 
   test('of an interrupt series match without a protocol', () => {
     const outliers = listOf(3);
-    outliers.add(outlier({ probe: IRQ_TO_SOFTIRQ, localPort: 0 }));
+    outliers.add(outlier({ probe: 'irq_to_softirq', localPort: 0 }));
     expect(exemplars(outliers, 'irq_to_softirq', { device: 'eth2' })).toMatchObject([
       { labels: { cpu: '1', comm: 'resolver' }, value: 0.00015 },
     ]);
@@ -169,7 +162,7 @@ describe('exemplars', () => {
   test('of a vector series are those of its vector', () => {
     const outliers = listOf(3);
     for (const vector of [NET_RX, NET_RX - 1])
-      outliers.add(outlier({ probe: SOFTIRQ_RAISE_TO_ENTRY, vector, localPort: vector }));
+      outliers.add(outlier({ probe: 'softirq_raise_to_entry', vector, localPort: vector }));
     const of = (vector: string) =>
       exemplars(outliers, 'softirq_raise_to_entry', { vector }).map(({ labels }) => labels.port);
     expect([of('NET_RX'), of('NET_TX'), of('TIMER')]).toEqual([['3'], ['2'], []]);

@@ -24,7 +24,7 @@ export class Captures {
     }));
   }
 
-  /** What the usual capture measures during `during`, as measure() of the agent would tell it. */
+  /** What the usual capture measures during `during`, as captureOnce() of the agent would tell it. */
   async measure(during) {
     this.#usual.drain();
     const before = this.#usual.read();
@@ -44,19 +44,19 @@ export class Captures {
       const { states, failure } = capture;
       return {
         rung,
-        measurement: { states, failure, reading: capture.read(), observations: [], seconds: 0 },
+        captured: { states, failure, reading: capture.read(), observations: [], seconds: 0 },
       };
     });
   }
 
   /** What each rung has measured since `earlier`, which rungsSoFar() gave. */
   rungsSince(earlier) {
-    return this.rungsSoFar().map(({ rung, measurement }, i) => {
-      const before = earlier[i].measurement.reading;
-      const { reading } = measurement;
+    return this.rungsSoFar().map(({ rung, captured }, i) => {
+      const before = earlier[i].captured.reading;
+      const { reading } = captured;
       return reading === undefined
-        ? { rung, measurement }
-        : { rung, measurement: { ...measurement, reading: since(before, reading) } };
+        ? { rung, captured }
+        : { rung, captured: { ...captured, reading: since(before, reading) } };
     });
   }
 

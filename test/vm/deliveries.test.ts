@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ATTACHES, casts, forceRung, HOOKS, type Hook } from '../../src/capture/hooks.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
 import { PROTOCOLS } from '../../src/capture/slots.ts';
 import { booksOf } from '../kernel/books.ts';
 import { captureAll } from '../kernel/options.ts';
@@ -66,7 +65,7 @@ const HOSTS: readonly Host[] = [
 ];
 
 const PACKET_PROBES = ['softirq_to_socket', 'receive_to_socket'] as const;
-const NO_MEASUREMENT = {
+const NOTHING_CAPTURED = {
   states: [],
   failure: undefined,
   histograms: new Map(),
@@ -117,8 +116,8 @@ describe.each(HOSTS)('$name', ({ name, series, rungs, cases }) => {
 
   test('the books of every rung balance when all is over', () => {
     const differences = all.at(-1)?.rungs.map(({ rung, reading }) => {
-      const measurement = { ...NO_MEASUREMENT, reading };
-      return [rung, ...PACKET_PROBES.map((probe) => booksOf(measurement, probe).difference)];
+      const captured = { ...NOTHING_CAPTURED, reading };
+      return [rung, ...PACKET_PROBES.map((probe) => booksOf(captured, probe).difference)];
     });
     expect(differences).toEqual(Object.keys(rungs).map((rung) => [rung, 0, 0]));
   });
@@ -153,9 +152,7 @@ function problemsOf(one: Case, told: Told): string[] {
     const observed = (wanted: string) =>
       line.observations.filter(
         ([probe, protocol, , , , device]) =>
-          PROBE_INDEX[probe] === wanted &&
-          PROTOCOLS[protocol] === 'udp' &&
-          devices.includes(device),
+          probe === wanted && PROTOCOLS[protocol] === 'udp' && devices.includes(device),
       );
     const missed = mayMiss
       ? seeable.filter((packet) => !isObserved(packet, observed('receive_to_socket')))
@@ -207,7 +204,7 @@ function counterProblems(
   says('observed of other protocols', countOf('other'), raw, raw + NOISE_MAX);
   // A raw socket's observation is counted, not sent.
   const unsent = 2 * countOf('other');
-  says('lost records', sum(reading.eventsLost), 0, unsent);
+  says('lost records', sum(Object.values(reading.events).map(({ lost }) => lost)), 0, unsent);
   const cause = one.receive?.sockets === 0 ? 'no_socket' : 'dropped';
   const lost = untold.length - raw;
   // What a lower device received, for all others to get as packets of their own.

@@ -1,7 +1,7 @@
 // Which packet each delivery belongs to, by what does not measure it: the numbers that the sockets read, and
 // the kernel's own trace of the same packets. Pure; shares nothing with the BPF programs.
 
-import type { Measurement } from '../../src/capture/measure.ts';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import { type Case, SECOND_FIRST } from './delivery_cases.ts';
 
 /** What deliveries_guest.mjs tells of one case. */
@@ -16,9 +16,9 @@ export interface Told {
   };
   readonly rungs: readonly {
     readonly rung: string;
-    readonly states: Measurement['states'];
+    readonly states: Captured['states'];
     readonly observations: readonly Observed[];
-    readonly reading: Measurement['reading'];
+    readonly reading: Captured['reading'];
   }[];
 }
 
@@ -49,7 +49,7 @@ type TraceEvent = readonly [
 ];
 
 export type Observed = readonly [
-  probe: number,
+  probe: string,
   protocol: number,
   latencyNs: number,
   timeNs: number,

@@ -39,7 +39,7 @@ interface Line {
   /** Drops by the kernel's own counter. */
   readonly kernel: number;
   readonly rows: readonly (DropCount & Named)[];
-  readonly dropEvents: { readonly sent: number; readonly lost: number };
+  readonly counted: { readonly sent: number; readonly lost: number };
   readonly events: readonly (Omit<DropRecord, 'location'> &
     Named & {
       readonly symbol: string;
@@ -115,7 +115,7 @@ describe.each(KERNELS)('$name', ({ name, series }) => {
     test.each(PHASES)('%s: events tell the code that dropped the packet', (phase) => {
       const line = lineOf(phase, rung);
       const all = line.rows.reduce((sum, { packets }) => sum + packets, 0);
-      expect(line.dropEvents.sent + line.dropEvents.lost).toBe(all);
+      expect(line.counted.sent + line.counted.lost).toBe(all);
       const about = JSON.stringify(line, null, 1);
       expect(line.events.length, about).toBeGreaterThan(0);
       for (const event of line.events) {

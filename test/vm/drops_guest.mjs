@@ -54,7 +54,7 @@ async function phase(name, counterName, ifindex, during) {
     const kernel = counter('Udp', counterName) - before;
     for (const { rung, capture, events } of captures) {
       capture.detach();
-      const { drops, transmitDrops, dropEvents } = capture.read();
+      const { drops, transmitDrops, events: counted } = capture.read();
       capture.drain();
       const rows = drops.map((row) => ({
         ...row,
@@ -71,7 +71,7 @@ async function phase(name, counterName, ifindex, during) {
         kernel,
         rows,
         transmitDrops,
-        dropEvents,
+        counted: counted.drops,
         events: told.slice(0, 5).map((event) => ({
           ...event,
           ...named(event),

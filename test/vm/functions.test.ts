@@ -7,11 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import { type Attach, forceRung, HOOKS } from '../../src/capture/hooks.ts';
-import type { Measurement } from '../../src/capture/measure.ts';
 import { booksOf, observedOf, printBooks } from '../kernel/books.ts';
 import { captureAll } from '../kernel/options.ts';
-import { GUEST_TIMEOUT_MS, measurementOf, runInGuest } from './guest.ts';
+import { capturedOf, GUEST_TIMEOUT_MS, runInGuest } from './guest.ts';
 
 const SERIES = '6.12-cloud';
 const RUNGS: readonly Attach[] = ['fentry', 'kprobe', 'tp_btf'];
@@ -25,7 +25,7 @@ interface Line {
   readonly received: number;
   /** By the kernel's count (TcpExt TCPOFOQueue). */
   readonly outOfOrder: number;
-  readonly measurement: Measurement;
+  readonly captured: Captured;
 }
 
 // On the root file system, the only one that a guest sees.
@@ -42,9 +42,7 @@ beforeAll(async () => {
   }));
   const args = [traffic, `${COUNT}`, `${STREAM}`, JSON.stringify(rungs)];
   const reported = await runInGuest({ series: SERIES, script: 'functions_guest.mjs', args });
-  lines = reported.map(
-    (line) => ({ ...line, measurement: measurementOf(line) }) as unknown as Line,
-  );
+  lines = reported.map((line) => ({ ...line, captured: capturedOf(line) }) as unknown as Line);
 }, GUEST_TIMEOUT_MS);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -55,18 +53,18 @@ function lineOf(phase: string, rung: Attach): Line {
   return line;
 }
 
-function causeOf({ measurement }: Line, cause: string): number | undefined {
-  return measurement.reading?.unmatched.receive_to_socket?.[cause];
+function causeOf({ captured }: Line, cause: string): number | undefined {
+  return captured.reading?.unmatched.receive_to_socket?.[cause];
 }
 
 describe.each(RUNGS)('on %s', (rung) => {
   test.each(['fragments', 'ipv6 options', 'segments behind ipv6 options', 'raw', 'out of order'])(
     'the books balance: %s',
     (phase) => {
-      const { measurement } = lineOf(phase, rung);
+      const { captured } = lineOf(phase, rung);
       for (const probe of ['softirq_to_socket', 'receive_to_socket'] as const) {
-        const { difference } = booksOf(measurement, probe);
-        expect(difference, printBooks(measurement)).toBe(0);
+        const { difference } = booksOf(captured, probe);
+        expect(difference, printBooks(captured)).toBe(0);
       }
     },
   );
@@ -74,8 +72,8 @@ describe.each(RUNGS)('on %s', (rung) => {
   test('a raw socket’s packets are observed', () => {
     const line = lineOf('raw', rung);
     expect(line.received).toBe(COUNT);
-    const observed = observedOf(line.measurement, 'receive_to_socket', 'other');
-    expect(observed, printBooks(line.measurement)).toBe(COUNT);
+    const observed = observedOf(line.captured, 'receive_to_socket', 'other');
+    expect(observed, printBooks(line.captured)).toBe(COUNT);
   });
 });
 
@@ -83,26 +81,26 @@ describe.each(RUNGS)('on %s', (rung) => {
   test('a datagram that came in three fragments is observed with its last', () => {
     const line = lineOf('fragments', rung);
     expect(line.received).toBe(COUNT);
-    const observed = observedOf(line.measurement, 'receive_to_socket', 'udp');
-    expect(observed, printBooks(line.measurement)).toBe(COUNT);
+    const observed = observedOf(line.captured, 'receive_to_socket', 'udp');
+    expect(observed, printBooks(line.captured)).toBe(COUNT);
     expect(causeOf(line, 'fragment')).toBe(2 * COUNT);
   });
 
   test('a datagram behind IPv6 options is observed', () => {
     const line = lineOf('ipv6 options', rung);
     expect(line.received).toBe(COUNT);
-    const observed = observedOf(line.measurement, 'receive_to_socket', 'udp');
-    expect(observed, printBooks(line.measurement)).toBe(COUNT);
+    const observed = observedOf(line.captured, 'receive_to_socket', 'udp');
+    expect(observed, printBooks(line.captured)).toBe(COUNT);
   });
 });
 
 describe.each(RUNGS)('on %s', (rung) => {
   test('TCP segments behind IPv6 options are observed', () => {
-    const { measurement } = lineOf('segments behind ipv6 options', rung);
-    const observed = observedOf(measurement, 'receive_to_socket', 'tcp');
+    const { captured } = lineOf('segments behind ipv6 options', rung);
+    const observed = observedOf(captured, 'receive_to_socket', 'tcp');
     // One for each message, and for the end of the stream: of itself, and again where the reader asks once more.
-    expect(observed, printBooks(measurement)).toBeGreaterThanOrEqual(COUNT);
-    expect(observed, printBooks(measurement)).toBeLessThanOrEqual(COUNT + 2);
+    expect(observed, printBooks(captured)).toBeGreaterThanOrEqual(COUNT);
+    expect(observed, printBooks(captured)).toBeLessThanOrEqual(COUNT + 2);
   });
 });
 
@@ -110,7 +108,7 @@ describe.each(['fentry', 'kprobe'] as const)('on %s', (rung) => {
   test('TCP data ahead of a gap is counted as the kernel counts it', () => {
     const line = lineOf('out of order', rung);
     expect(line.outOfOrder).toBeGreaterThan(0);
-    expect(causeOf(line, 'out_of_order'), printBooks(line.measurement)).toBe(line.outOfOrder);
+    expect(causeOf(line, 'out_of_order'), printBooks(line.captured)).toBe(line.outOfOrder);
   });
 });
 

@@ -18,7 +18,7 @@ import {
   throughVeth,
   withVeth,
 } from './lab.mjs';
-import { plainMeasurement, report } from './report.mjs';
+import { plainCaptured, report } from './report.mjs';
 
 const RECEIVER_V6 = 'fd78::2';
 /** An IP protocol for experiments (RFC 3692). */
@@ -62,7 +62,7 @@ async function phase(name, during) {
     for (const { rung, capture } of captures) {
       const { states, failure } = capture;
       capture.detach();
-      const measurement = {
+      const captured = {
         states,
         failure,
         reading: capture.read(),
@@ -74,7 +74,7 @@ async function phase(name, during) {
         rung,
         received,
         outOfOrder,
-        measurement: plainMeasurement(measurement),
+        captured: plainCaptured(captured),
       });
     }
   } finally {

@@ -1,10 +1,10 @@
 // Runs a JavaScript file of this folder in a guest (guest.sh) and brings back what it reports.
-// The file prints one JSON object a line: { "measurement": … } or whatever its test agrees upon.
+// The file prints one JSON object a line: { "captured": … } or whatever its test agrees upon.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { histogramsByProbe, type Measurement } from '../../src/capture/measure.ts';
+import { type Captured, histogramsByProbe } from '../../src/capture/capture_once.ts';
 
 export interface GuestTask {
   /** Debian kernel image by version and flavour, such as `6.12-cloud` or `sid:7.2-cloud`. */
@@ -68,10 +68,10 @@ function secondBootReason({ status, errors }: Run): string | undefined {
   return status === NEVER_STARTED ? 'it had not started' : undefined;
 }
 
-/** The measurement of a line that has one, as plainMeasurement of report.mjs wrote it. */
-export function measurementOf(line: Readonly<Record<string, unknown>> | undefined): Measurement {
-  const { measurement } = line as { measurement: Omit<Measurement, 'histograms'> };
-  return { ...measurement, histograms: histogramsByProbe(measurement.reading) };
+/** What was captured, of a line that has it, as plainCaptured of report.mjs wrote it. */
+export function capturedOf(line: Readonly<Record<string, unknown>> | undefined): Captured {
+  const { captured } = line as { captured: Omit<Captured, 'histograms'> };
+  return { ...captured, histograms: histogramsByProbe(captured.reading) };
 }
 
 /** In a mount namespace of its own, tracefs is where a guest has it. */

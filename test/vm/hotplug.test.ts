@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import {
   brokenHistograms,
   type Exposition,
@@ -20,7 +20,7 @@ import { GUEST_TIMEOUT_MS, runInGuest } from './guest.ts';
 const DATAGRAMS = 211;
 const TURNS = 5;
 /** A series for each CPU, the histograms' too, and none of them folded. */
-const CONFIG = `labels: { cpu: always }\nseries_max: 20000\nprobes:\n${MEASURES.map(
+const CONFIG = `labels: { cpu: always }\nseries_max: 20000\nprobes:\n${CATALOGUE.map(
   ({ id }) => `  ${id}: { enabled: true }\n`,
 ).join('')}`;
 

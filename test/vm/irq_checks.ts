@@ -2,8 +2,7 @@
 // events is the independent witness. Throws where it does not; matrix.test.ts says in which test.
 
 import { expect } from 'vitest';
-import type { Measurement } from '../../src/capture/measure.ts';
-import { PROBE_INDEX } from '../../src/capture/reading.ts';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import { count } from '../../src/histogram/histogram.ts';
 import { observedOf, printBooks } from '../kernel/books.ts';
 import { DATAGRAMS, HOG, HOLD_IRQ_NS, type IrqLine, type KernelRun } from './kernel_run.ts';
@@ -28,14 +27,14 @@ export function irqLine({ irqs }: KernelRun, phase: string): IrqLine {
   return line;
 }
 
-function observations({ measurement }: { measurement: Measurement }) {
-  return measurement.observations
-    .filter(({ probe }) => PROBE_INDEX[probe] === 'irq_to_softirq')
+function observations({ captured }: { captured: Captured }) {
+  return captured.observations
+    .filter(({ probe }) => probe === 'irq_to_softirq')
     .sort((a, b) => a.cpu - b.cpu || a.timeNs - b.timeNs);
 }
 
 /** The histograms of each interrupt. */
-function interrupts({ reading }: Measurement) {
+function interrupts({ reading }: Captured) {
   return (reading?.latencies ?? []).filter(({ probe }) => probe === 'irq_to_softirq');
 }
 
@@ -52,7 +51,7 @@ export function checkServedRaises(line: IrqLine): void {
   const ours = observations(line);
   // Behind a real-time task, many datagrams share one interrupt.
   expect(served.length).toBeGreaterThan(line.bursts.length > 0 ? HOG.bursts : ENOUGH);
-  const { already_raised = 0 } = line.measurement.reading?.unmatched.irq_to_softirq ?? {};
+  const { already_raised = 0 } = line.captured.reading?.unmatched.irq_to_softirq ?? {};
   expect(ours.length + already_raised).toBe(served.length + alreadyRaised);
   const witnesses = new Set(served);
   const disturbed = served.filter((one) => one.disturbed);
@@ -88,15 +87,15 @@ function lies(ns: number, [leastUs, mostUs]: readonly [number, number]): boolean
 
 /** Histograms hold what was observed, and only for interrupts of the cards in use. */
 export function checkHistograms(line: IrqLine): void {
-  const { measurement, owners, cards } = line;
+  const { captured, owners, cards } = line;
   const ours = observations(line);
-  const histogram = measurement.histograms.get('irq_to_softirq');
+  const histogram = captured.histograms.get('irq_to_softirq');
   if (histogram === undefined) throw new Error('no histogram');
-  expect(measurement.reading?.eventsLost).toEqual(PROBE_INDEX.map(() => 0));
+  for (const { lost } of Object.values(captured.reading?.events ?? {})) expect(lost).toBe(0);
   expect(count(histogram)).toBe(ours.length);
   expect(histogram.sumNs).toBe(ours.reduce((sum, { latencyNs }) => sum + latencyNs, 0));
   const ownerOf = new Map(owners);
-  const devices = interrupts(measurement).map(({ irq }) => ownerOf.get(Number(irq))?.device);
+  const devices = interrupts(captured).map(({ irq }) => ownerOf.get(Number(irq))?.device);
   const inUse = cards.filter(({ datagrams }) => datagrams > 0).map(({ device }) => device);
   expect(new Set(devices)).toEqual(new Set(inUse));
   const absurd = ours.filter(({ latencyNs }) => latencyNs <= 0 || latencyNs > ABSURD_NS);
@@ -110,33 +109,33 @@ export function checkInterrupts(line: IrqLine): void {
     const traced = witness.handled.get(irq) ?? 0;
     expect({ irq, n: traced }, 'the trace is not complete').toEqual({ irq, n });
   }
-  const { already_raised = 0, clock } = line.measurement.reading?.unmatched.irq_to_softirq ?? {};
+  const { already_raised = 0, clock } = line.captured.reading?.unmatched.irq_to_softirq ?? {};
   expect(clock).toBe(0);
   const interrupts = line.interrupts.reduce((sum, [, n]) => sum + n, 0);
   expect(observations(line).length + already_raised).toBeLessThanOrEqual(interrupts);
 }
 
 /** Packets carry their device, loopback's raise is no observation, and the books balance. */
-export function checkPackets({ cards, measurement, trace }: IrqLine): void {
+export function checkPackets({ cards, captured, trace }: IrqLine): void {
   const received = (device: number) =>
-    measurement.reading?.received.find((row) => row.device === device)?.packets ?? 0;
+    captured.reading?.received.find((row) => row.device === device)?.packets ?? 0;
   for (const { ifindex, datagrams, packets } of cards) {
-    expect(received(ifindex), printBooks(measurement)).toBe(packets);
+    expect(received(ifindex), printBooks(captured)).toBe(packets);
     for (const probe of ['softirq_to_socket', 'receive_to_socket']) {
-      const rows = (measurement.reading?.latencies ?? []).filter(
+      const rows = (captured.reading?.latencies ?? []).filter(
         (row) => row.probe === probe && row.device === ifindex && row.protocol === 'udp',
       );
       const observed = rows.reduce((sum, row) => sum + count(row.histogram), 0);
-      expect({ probe, observed }, printBooks(measurement)).toEqual({ probe, observed: datagrams });
+      expect({ probe, observed }, printBooks(captured)).toEqual({ probe, observed: datagrams });
     }
   }
   // Each datagram from a card is answered by one on loopback.
   const answers = cards.reduce((sum, { datagrams }) => sum + datagrams, 0);
   expect(answers).toBeGreaterThan(ENOUGH);
   expect(received(LOOPBACK_IFINDEX)).toBe(answers);
-  expect(observedOf(measurement, 'receive_to_socket', 'udp')).toBe(2 * answers);
+  expect(observedOf(captured, 'receive_to_socket', 'udp')).toBe(2 * answers);
   expect(replay(trace).raisedElsewhere).toBeGreaterThan(ENOUGH);
-  checkBalance(measurement);
+  checkBalance(captured);
 }
 
 /** Handlers that are held delay every softirq by as much, or their thread if they have one. */
@@ -150,7 +149,7 @@ export function checkHold(line: IrqLine, threaded: boolean): void {
   // A thread may run on another CPU than the handler that woke it, and need not wait for its end.
   expect(short.length).toBeLessThanOrEqual(threaded ? ours.length / 10 : 0);
   // The kernel's own count of what exceeds the budget is exact.
-  const over = interrupts(line.measurement)
+  const over = interrupts(line.captured)
     .filter(({ irq }) => inputs.includes(Number(irq)))
     .reduce((sum, { histogram }) => sum + histogram.overBudget, 0);
   expect(over).toBe(ours.filter(({ latencyNs }) => latencyNs > HOLD_IRQ_NS).length);
@@ -159,7 +158,7 @@ export function checkHold(line: IrqLine, threaded: boolean): void {
 /** An interrupt that raises while another still waits is counted, and the oldest wins. */
 export function checkOldestWins(line: IrqLine): void {
   const { alreadyRaised } = replay(line.trace);
-  const { already_raised = 0 } = line.measurement.reading?.unmatched.irq_to_softirq ?? {};
+  const { already_raised = 0 } = line.captured.reading?.unmatched.irq_to_softirq ?? {};
   expect(alreadyRaised).toBeGreaterThan(ENOUGH / 5);
   expect(Math.abs(already_raised - alreadyRaised)).toBeLessThanOrEqual(alreadyRaised * MIDST_MAX);
 }
@@ -192,8 +191,8 @@ export function checkNotStarved(line: IrqLine): void {
 
 /** NET_RX waits between its raise and its entry behind what starves ksoftirqd, and behind nothing else. */
 export function checkRaises(line: IrqLine, starved: boolean): void {
-  const raises = line.measurement.observations.filter(
-    ({ probe, key }) => PROBE_INDEX[probe] === 'softirq_raise_to_entry' && key === NET_RX,
+  const raises = line.captured.observations.filter(
+    ({ probe, key }) => probe === 'softirq_raise_to_entry' && key === NET_RX,
   );
   expect(raises.length).toBeGreaterThan(HOG.bursts);
   const waited = raises.filter(({ latencyNs }) => latencyNs > WAITED_NS);

@@ -72,7 +72,7 @@ async function phase(captures, name, wanted, meanwhile = async () => []) {
   writeFileSync(`${TRACE}/tracing_on`, '1');
   let received = new Map();
   let bursts = [];
-  const measurement = await captures.measure(async () => {
+  const captured = await captures.measure(async () => {
     report({ ready: name });
     [received, bursts] = await Promise.all([receive(wanted), meanwhile()]);
   });
@@ -83,7 +83,7 @@ async function phase(captures, name, wanted, meanwhile = async () => []) {
     phase: name,
     bursts,
     rungs: captures.rungsSince(rungsBefore),
-    measurement,
+    captured,
     owners: [...owners],
     cards: CARDS.map(({ device, peer }, i) => ({
       device,

@@ -11,12 +11,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import { ATTACHES, type Attach, forceRung, HOOKS, type Hook } from '../../src/capture/hooks.ts';
-import type { Measurement } from '../../src/capture/measure.ts';
 import type { IrqOwner } from '../../src/host/interrupts.ts';
 import { captureAll, USUAL_PROBES } from '../kernel/options.ts';
 import { watch } from '../kernel/unseen.ts';
-import { measurementOf, runInGuest, runOnThisMachine } from './guest.ts';
+import { capturedOf, runInGuest, runOnThisMachine } from './guest.ts';
 import type { Kernel } from './kernels.ts';
 
 /** To each card in the first two phases, to one in the others. */
@@ -50,7 +50,7 @@ export interface RungLine {
   readonly phase: 'held' | 'veth';
   readonly rung: Attach;
   readonly about?: VethTraffic;
-  readonly measurement: Measurement;
+  readonly captured: Captured;
 }
 
 /** What the veth pair's receivers and the kernel's counters say. */
@@ -84,16 +84,16 @@ export interface IrqLine {
   readonly trace: string;
   /** When the real-time task computed, ns. */
   readonly bursts: readonly (readonly [beginNs: number, endNs: number])[];
-  readonly measurement: Measurement;
+  readonly captured: Captured;
   /** Other captures of the same packets, on other rungs. */
-  readonly rungs: readonly { readonly rung: Attach; readonly measurement: Measurement }[];
+  readonly rungs: readonly { readonly rung: Attach; readonly captured: Captured }[];
 }
 
 export interface NapiLine {
   readonly phase: 'softirq' | 'threaded' | 'busy_poll';
   readonly ifindex: number;
   readonly received: number;
-  readonly measurement: Measurement;
+  readonly captured: Captured;
 }
 
 /** What a locked-down kernel does with other programs. */
@@ -174,7 +174,7 @@ export async function runKernel(kernel: Kernel): Promise<KernelRun> {
     const parts = (part: string) =>
       lines
         .filter((line) => line.part === part)
-        .map((line) => ({ ...line, measurement: measurementOf(line) }));
+        .map((line) => ({ ...line, captured: capturedOf(line) }));
     return {
       release: String(lines[0]?.release),
       rungs: parts('rungs') as unknown as RungLine[],
@@ -191,7 +191,7 @@ export async function runKernel(kernel: Kernel): Promise<KernelRun> {
 
 function withRungs(line: Readonly<Record<string, unknown>>) {
   const rungs = line.rungs as Readonly<Record<string, unknown>>[];
-  return { ...line, rungs: rungs.map((one) => ({ ...one, measurement: measurementOf(one) })) };
+  return { ...line, rungs: rungs.map((one) => ({ ...one, captured: capturedOf(one) })) };
 }
 
 function irqTask(kernel: Kernel, tools: Tools) {

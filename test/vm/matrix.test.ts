@@ -4,7 +4,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ATTACHES } from '../../src/capture/hooks.ts';
-import { MEASURES } from '../../src/probes/index.ts';
+import { CATALOGUE } from '../../src/probes/index.ts';
 import { GUEST_TIMEOUT_MS } from './guest.ts';
 import {
   checkHistograms,
@@ -163,7 +163,7 @@ function describeLockdown(run: () => KernelRun): void {
     test('all probes that are on are up: on what the kernel still allows', () => {
       expect(run().locked?.lockdown).toContain('[confidentiality]');
       const probes = run().locked?.probes.map(({ id, up }) => ({ id, up }));
-      expect(probes).toEqual(MEASURES.map(({ id, enabled }) => ({ id, up: enabled })));
+      expect(probes).toEqual(CATALOGUE.map(({ id, enabled }) => ({ id, up: enabled })));
       expect(rungsUp(run())).toEqual(['fentry', 'tp_btf']);
     });
 
@@ -172,7 +172,7 @@ function describeLockdown(run: () => KernelRun): void {
       ['raw_tp', /^raw_tp\/\S+: EINVAL: .*lockdown=confidentiality/],
       ['tracepoint', /^tracepoint\/\S+: (ENOENT: .*tracefs|EINVAL: .*lockdown=confidentiality)/],
     ] as const)('each hook that %s would need says why it is refused', (rung, why) => {
-      const { states } = rungLine(run(), 'held', rung).measurement;
+      const { states } = rungLine(run(), 'held', rung).captured;
       const refused = states.filter((state) => state.rung?.attach !== rung);
       const reasons = refused.flatMap(({ refusals }) =>
         refusals.filter((text) => text.startsWith(`${rung}/`)),

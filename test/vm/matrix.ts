@@ -21,14 +21,14 @@ export interface Cell {
 export function cellsOf(kernel: Kernel, run: KernelRun): Cell[] {
   return USUAL_PROBES.flatMap((probe) =>
     ATTACHES.map((rung) => {
-      const { measurement } = rungLine(run, 'veth', rung);
+      const { captured } = rungLine(run, 'veth', rung);
       const there = { probe, rung };
-      if (!isUp(measurement)) {
+      if (!isUp(captured)) {
         const missing = !kernel.mayRefuse.includes(rung);
         return { ...there, text: 'refused', missing };
       }
       if (probe !== 'irq_to_softirq') {
-        const { observed, difference } = booksOf(measurement, probe);
+        const { observed, difference } = booksOf(captured, probe);
         return { ...there, ...samples(observed, difference === 0) };
       }
       // Nobody sends to a card there that could be counted, and loopback has no interrupts.
@@ -40,8 +40,8 @@ export function cellsOf(kernel: Kernel, run: KernelRun): Cell[] {
       const held = irqLine(run, 'held');
       const one = held.rungs.find((other) => other.rung === rung);
       const { served, alreadyRaised: waited } = replay(held.trace);
-      const observed = one === undefined ? 0 : irqCount(one.measurement);
-      const accounted = one === undefined ? 0 : observed + alreadyRaised(one.measurement);
+      const observed = one === undefined ? 0 : irqCount(one.captured);
+      const accounted = one === undefined ? 0 : observed + alreadyRaised(one.captured);
       const raises = served.length + waited;
       const balanced = accounted <= raises && accounted >= leastHeldOf(rung, raises);
       return { ...there, ...samples(observed, balanced) };

@@ -44,10 +44,10 @@ export async function measureNapi(captures, { traffic, datagrams, datagramBytes 
 
   async function phase(name, ifindex, during) {
     let received = 0;
-    const measurement = await captures.measure(async () => {
+    const captured = await captures.measure(async () => {
       ({ received } = await during());
     });
-    report({ part: 'napi', phase: name, ifindex, received, measurement });
+    report({ part: 'napi', phase: name, ifindex, received, captured });
   }
 }
 

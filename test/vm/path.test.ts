@@ -6,13 +6,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Captured } from '../../src/capture/capture_once.ts';
 import { ATTACHES, type Attach } from '../../src/capture/hooks.ts';
-import type { Measurement } from '../../src/capture/measure.ts';
 import { PROBES } from '../../src/probes/index.ts';
 import { observedOf } from '../kernel/books.ts';
 import { captureAll } from '../kernel/options.ts';
 import { ALL_PROBES, countsBy, flawsOf } from '../kernel/path.ts';
-import { GUEST_TIMEOUT_MS, measurementOf, runInGuest } from './guest.ts';
+import { capturedOf, GUEST_TIMEOUT_MS, runInGuest } from './guest.ts';
 import { rungHooks } from './kernel_run.ts';
 import { chosenKernels } from './kernels.ts';
 import { leastOf } from './rung_checks.ts';
@@ -31,7 +31,7 @@ interface Line {
   /** Of the whole run: softirqs by the kernel's count, while all was attached, while anything was. */
   readonly least: Readonly<Record<string, number>>;
   readonly most: Readonly<Record<string, number>>;
-  readonly measurement: Measurement;
+  readonly captured: Captured;
 }
 
 const kernels = chosenKernels().filter(
@@ -60,9 +60,7 @@ describe.each(kernels)('on $name', (kernel) => {
       script: 'path_guest.mjs',
       args: [traffic, `${COUNT}`, JSON.stringify(rungs)],
     });
-    lines = reported.map(
-      (line) => ({ ...line, measurement: measurementOf(line) }) as unknown as Line,
-    );
+    lines = reported.map((line) => ({ ...line, captured: capturedOf(line) }) as unknown as Line);
     console.log(summary(lines));
   }, GUEST_TIMEOUT_MS);
 
@@ -78,7 +76,7 @@ describe.each(kernels)('on $name', (kernel) => {
 
   describe.each(ATTACHES)('%s', (rung) => {
     test('all probes attach, but the one that needs a task by its address', () => {
-      const { states } = lineOf('all', rung).measurement;
+      const { states } = lineOf('all', rung).captured;
       const standing = states.filter((state) => state.rung !== undefined).map(({ hook }) => hook);
       const up = PROBES.filter(({ hooks }) => hooks.every((hook) => standing.includes(hook)));
       // Classic tracepoints name no task so.
@@ -97,33 +95,33 @@ describe.each(kernels)('on $name', (kernel) => {
     });
 
     test('each datagram waits on the backlog once', () => {
-      const { measurement, received } = lineOf('udp', rung);
+      const { captured, received } = lineOf('udp', rung);
       expect(received).toBe(COUNT);
-      const waited = countsBy(measurement, 'backlog_wait', 'device');
+      const waited = countsBy(captured, 'backlog_wait', 'device');
       expectAbout(
         rung,
         [...waited.values()].reduce((a, b) => a + b, 0),
         COUNT,
       );
-      const { dropped, lost, table_full } = flawsOf(measurement, 'backlog_wait');
+      const { dropped, lost, table_full } = flawsOf(captured, 'backlog_wait');
       expect({ dropped, lost, table_full }).toEqual({ dropped: 0, lost: 0, table_full: 0 });
     });
 
     test('each datagram is read once, or counted as not followed', () => {
-      const { measurement } = lineOf('udp', rung);
-      const read = observedOf(measurement, 'socket_to_read', 'udp');
-      const { not_followed = 0, not_read } = flawsOf(measurement, 'socket_to_read');
+      const { captured } = lineOf('udp', rung);
+      const read = observedOf(captured, 'socket_to_read', 'udp');
+      const { not_followed = 0, not_read } = flawsOf(captured, 'socket_to_read');
       expect(not_read).toBe(0);
       expectAbout(rung, FUNCTIONS.includes(rung) ? read : not_followed, COUNT);
       expect(FUNCTIONS.includes(rung) ? not_followed : read).toBe(0);
     });
 
     test('each TCP delivery is read, merged, or one that nobody reads', () => {
-      const { measurement, received } = lineOf('tcp', rung);
+      const { captured, received } = lineOf('tcp', rung);
       expect(received).toBe(COUNT * 16);
-      const delivered = observedOf(measurement, 'receive_to_socket', 'tcp');
-      const read = observedOf(measurement, 'socket_to_read', 'tcp');
-      const { merged = 0, not_read = 0, table_full } = flawsOf(measurement, 'socket_to_read');
+      const delivered = observedOf(captured, 'receive_to_socket', 'tcp');
+      const read = observedOf(captured, 'socket_to_read', 'tcp');
+      const { merged = 0, not_read = 0, table_full } = flawsOf(captured, 'socket_to_read');
       const says = JSON.stringify({ delivered, read, merged, not_read });
       expect(table_full).toBe(0);
       expect(delivered, says).toBeGreaterThanOrEqual(leastOf(rung, COUNT));
@@ -135,28 +133,28 @@ describe.each(kernels)('on $name', (kernel) => {
 
     if (rung !== 'tracepoint') {
       test('most datagrams wake their reader, and it is seen to run', () => {
-        const { measurement } = lineOf('udp', rung);
-        const woken = observedOf(measurement, 'wakeup_to_run', 'udp');
+        const { captured } = lineOf('udp', rung);
+        const woken = observedOf(captured, 'wakeup_to_run', 'udp');
         expect(woken).toBeGreaterThanOrEqual(COUNT * 0.8);
         expect(woken).toBeLessThanOrEqual(COUNT);
       });
     }
 
     test('polls of the backlog hand over each datagram', () => {
-      const { measurement } = lineOf('udp', rung);
-      const backlog = measurement.reading?.polls.find(({ device }) => device === 'none');
+      const { captured } = lineOf('udp', rung);
+      const backlog = captured.reading?.polls.find(({ device }) => device === 'none');
       expectAbout(rung, backlog?.packets ?? 0, COUNT);
       const polls = backlog?.polls.reduce((a, b) => a + b, 0) ?? 0;
-      const timed = countsBy(measurement, 'napi_poll', 'device').get('none') ?? 0;
+      const timed = countsBy(captured, 'napi_poll', 'device').get('none') ?? 0;
       expect(timed).toBeGreaterThanOrEqual(leastOf(rung, polls));
       expect(timed).toBeLessThanOrEqual(polls);
     });
 
     test('each run of a softirq is one of softirq_duration and, but for a few, of softirq_raise_to_entry', () => {
-      const { measurement, least, most } = lineOf('all', rung);
-      const lasted = countsBy(measurement, 'softirq_duration', 'vector');
-      const raised = countsBy(measurement, 'softirq_raise_to_entry', 'vector');
-      const { no_raise = 0 } = flawsOf(measurement, 'softirq_raise_to_entry');
+      const { captured, least, most } = lineOf('all', rung);
+      const lasted = countsBy(captured, 'softirq_duration', 'vector');
+      const raised = countsBy(captured, 'softirq_raise_to_entry', 'vector');
+      const { no_raise = 0 } = flawsOf(captured, 'softirq_raise_to_entry');
       for (const vector of ['NET_RX', 'TIMER', 'SCHED', 'RCU']) {
         const wanted = leastOf(rung, least[vector] ?? 0);
         const says = `${vector}: no raise ${no_raise}`;
@@ -170,9 +168,9 @@ describe.each(kernels)('on $name', (kernel) => {
     // veth has had a NAPI of its own without XDP since 5.13 (d3256efd8e8b).
     if (kernel.napiThreads) {
       test('what RPS moves from a NAPI waits on the backlog, and only functions tell', () => {
-        const { measurement, received } = lineOf('rps', rung);
+        const { captured, received } = lineOf('rps', rung);
         expect(received).toBe(COUNT);
-        const waited = countsBy(measurement, 'backlog_wait', 'device');
+        const waited = countsBy(captured, 'backlog_wait', 'device');
         const all = [...waited.values()].reduce((a, b) => a + b, 0);
         if (FUNCTIONS.includes(rung)) expectAbout(rung, all, COUNT);
         else expect(all).toBeLessThanOrEqual(NOISE_MAX);
@@ -184,9 +182,9 @@ describe.each(kernels)('on $name', (kernel) => {
 /** What each rung counted, for the reader of a failure. */
 function summary(lines: readonly Line[]): string {
   return lines
-    .map(({ phase, rung, measurement }) => {
+    .map(({ phase, rung, captured }) => {
       const observed = ALL_PROBES.map((probe) => {
-        const n = observedOf(measurement, probe);
+        const n = observedOf(captured, probe);
         return `${probe} ${n}`;
       });
       return `${phase} ${rung}: ${observed.join(', ')}`;

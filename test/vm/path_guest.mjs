@@ -12,7 +12,7 @@ import { loadAddon } from '../../dist/addon/addon.js';
 import { openKernelCapture } from '../../dist/capture/kernel_capture.js';
 import { readSoftirqs } from '../../dist/host/softirqs.js';
 import { DEVICE, SENDER_NAMESPACE, SENDING_DEVICE, throughVeth, withVeth } from './lab.mjs';
-import { plainMeasurement, report } from './report.mjs';
+import { plainCaptured, report } from './report.mjs';
 import { since } from './since.mjs';
 
 const PACED = { cpu: 0, 'gap-us': 4000 };
@@ -35,8 +35,8 @@ await withVeth(async () => {
     for (const [i, { rung, capture }] of captures.entries()) {
       const { states } = capture;
       const reading = since(earlier[i], capture.read());
-      const measurement = plainMeasurement({ states, reading, observations: [], seconds: 0 });
-      report({ phase: name, rung, received, measurement });
+      const captured = plainCaptured({ states, reading, observations: [], seconds: 0 });
+      report({ phase: name, rung, received, captured });
     }
   };
   const inside = runs();
@@ -59,12 +59,12 @@ await withVeth(async () => {
     capture.detach();
     const { states } = capture;
     const reading = capture.read();
-    return { rung, measurement: { states, reading, observations: [], seconds: 0 } };
+    return { rung, captured: { states, reading, observations: [], seconds: 0 } };
   });
   const least = difference(inside, insideAfter);
   const most = difference(before, runs());
-  for (const { rung, measurement } of all) {
-    report({ phase: 'all', rung, least, most, measurement: plainMeasurement(measurement) });
+  for (const { rung, captured } of all) {
+    report({ phase: 'all', rung, least, most, captured: plainCaptured(captured) });
   }
   for (const { capture } of captures) capture.close();
 });

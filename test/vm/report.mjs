@@ -7,7 +7,7 @@ export function report(line) {
   process.stdout.write(`${JSON.stringify(line, plain)}\n`);
 }
 
-/** The part of a measurement that JSON can carry; guest.ts puts the rest together again. */
-export function plainMeasurement({ states, reading, observations, seconds }) {
+/** The part of what was captured that JSON can carry; guest.ts puts the rest together again. */
+export function plainCaptured({ states, reading, observations, seconds }) {
   return { states, reading, observations, seconds };
 }

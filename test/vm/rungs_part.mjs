@@ -63,8 +63,8 @@ function hops() {
 async function reportAll(phase, captures, about) {
   // The last packets may still be on their way through a softirq.
   await sleep(200);
-  for (const { rung, measurement } of captures.rungsSoFar()) {
-    report({ part: 'rungs', phase, rung, about, measurement });
+  for (const { rung, captured } of captures.rungsSoFar()) {
+    report({ part: 'rungs', phase, rung, about, captured });
   }
 }
 

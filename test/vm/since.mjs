@@ -20,10 +20,6 @@ export function since(before, after) {
     received: less(after.received, before.received, (row) => row.device),
     drops: less(after.drops, before.drops, (row) => [row.reason, row.device].join()),
     transmitDrops: after.transmitDrops - before.transmitDrops,
-    dropEvents: {
-      sent: after.dropEvents.sent - before.dropEvents.sent,
-      lost: after.dropEvents.lost - before.dropEvents.lost,
-    },
     polls: after.polls.map((row) => subtractPolls(row, before.polls)),
     unmatched: Object.fromEntries(
       Object.entries(after.unmatched).map(([probe, causes]) => [
@@ -34,8 +30,12 @@ export function since(before, after) {
       ]),
     ),
     deliveriesWithoutStart: after.deliveriesWithoutStart - before.deliveriesWithoutStart,
-    events: after.events.map((n, i) => n - before.events[i]),
-    eventsLost: after.eventsLost.map((n, i) => n - before.eventsLost[i]),
+    events: Object.fromEntries(
+      Object.entries(after.events).map(([probe, { sent, lost }]) => [
+        probe,
+        { sent: sent - before.events[probe].sent, lost: lost - before.events[probe].lost },
+      ]),
+    ),
   };
 }
 

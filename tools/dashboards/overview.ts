@@ -288,7 +288,7 @@ export const overview = dashboard({
 });
 
 function againstBudget(probe: Probe) {
-  const { id, reading } = probe;
+  const { id, whenHigh } = probe;
   const quantiles: readonly (readonly [string, number])[] = [
     ['P50', 0.5],
     ['P99', 0.99],
@@ -307,6 +307,6 @@ function againstBudget(probe: Probe) {
       { expr: `min(rxscope_budget_seconds{probe="${id}",${FLEET}})`, legend: 'budget' },
     ],
     reading: `From ${probe.from} to ${probe.to}. Quantiles over all hosts selected; the dashed line is the budget.`,
-    remedy: reading,
+    remedy: whenHigh,
   });
 }

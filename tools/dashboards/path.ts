@@ -221,7 +221,7 @@ export const path = dashboard({
 
 /** A probe's own row: heatmap, by its labels, by CPU. What is off by default is folded up. */
 function rowOf(probe: Probe) {
-  const { id, enabled, reading } = probe;
+  const { id, enabled, whenHigh } = probe;
   const selector = selectorOf(id);
   const labels = labelsOf(probe);
   const first = 100 + 10 * IDS.indexOf(id);
@@ -237,7 +237,7 @@ function rowOf(probe: Probe) {
         width: 10,
         of: buckets(id, selector),
         reading: `From ${probe.from} to ${probe.to}. Each column is a moment, brighter where more observations are; dots are outliers over budget, with CPU, process and port. Two bands are two different ways.`,
-        remedy: reading,
+        remedy: whenHigh,
       }),
       lines({
         id: first + 2,
@@ -256,7 +256,7 @@ function rowOf(probe: Probe) {
           { expr: `max(rxscope_budget_seconds{probe="${id}",${ONE_HOST}})`, legend: 'budget' },
         ],
         reading: `P99 for each ${labels.join(' and ')}; the dashed line is the budget, dots are outliers.`,
-        remedy: reading,
+        remedy: whenHigh,
       }),
       lines({
         id: first + 3,

@@ -2,6 +2,7 @@
 // the host has. Knows no metric and no label; see script_reading.ts for what is measured.
 
 import { readFileSync, statSync } from 'node:fs';
+import { probeOf } from '../../probes/index.ts';
 import { isPreemptRt } from '../preempt_rt.ts';
 import { findBpftrace } from './find.ts';
 import { scriptFile } from './names.ts';
@@ -10,7 +11,7 @@ import { type ScriptState, Supervisor } from './supervisor.ts';
 
 export interface ScriptStatus {
   readonly probe: string;
-  /** Its file, such as `receive_to_socket.bt`. */
+  /** Its file: `<probe>.bt`. */
   readonly program: string;
   readonly state: ScriptState;
   /** Version of the bpftrace that runs it, when there is one. */
@@ -116,7 +117,7 @@ export class BpftraceBackend {
 
 /** Why a script would attach and yet measure nothing here. */
 function unsuited(probe: string): string | undefined {
-  if (probe !== 'irq_to_softirq') return undefined;
+  if (probeOf(probe)?.script?.ignoresThreads !== true) return undefined;
   const threaded =
     isPreemptRt() || / threadirqs\b/.test(` ${readFileSync('/proc/cmdline', 'utf8')}`);
   return threaded

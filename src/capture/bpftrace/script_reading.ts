@@ -1,5 +1,5 @@
-// Gives a meaning to the maps of the three probe scripts (bpf/<probe>.bt): latencies with their
-// labels, and the books. Pure; the names of the maps stand in the scripts and here.
+// Gives a meaning to the maps of a probe's script (bpf/<id>.bt): latencies with their labels, and the books.
+// Pure; the names of the maps stand in the scripts and here, those of one script in the probe's own file.
 
 import {
   type CoarseHistogram,
@@ -7,6 +7,7 @@ import {
   coarseCount,
   emptyCoarse,
 } from '../../histogram/coarse_histogram.ts';
+import { probeOf } from '../../probes/index.ts';
 import type { Protocol } from '../slots.ts';
 import type { Tally } from './tally.ts';
 
@@ -14,9 +15,8 @@ import type { Tally } from './tally.ts';
 export type ScriptDevice = { readonly name: string } | 'overflow' | 'other_netns' | 'removed';
 
 export interface ScriptLatency {
-  /** Of irq_to_softirq. */
+  /** Where the probe's histograms are by interrupt; else by the other two. */
   readonly irq?: number;
-  /** Of the packet probes. */
   readonly device?: ScriptDevice;
   readonly protocol?: Protocol;
   readonly histogram: CoarseHistogram;
@@ -31,22 +31,10 @@ export interface ScriptReading {
   readonly pending: number;
 }
 
-/** Causes that a script counts in a map of that name. */
-const CAUSES: Readonly<Record<string, readonly string[]>> = {
-  irq_to_softirq: ['already_raised', 'clock'],
-  softirq_to_socket: ['dropped', 'not_queued', 'outside_softirq', 'attached_midway', 'clock'],
-  receive_to_socket: ['dropped', 'not_queued', 'clock'],
-};
-
-/** The map with what is under way on each CPU, 0 where nothing is: no counter. */
-const UNDER_WAY: Readonly<Record<string, string>> = {
-  softirq_to_socket: '@open',
-  receive_to_socket: '@received_at',
-};
-
 /** Maps that hold the moment and not a count. */
 export function stateMaps(probe: string): string[] {
-  return Object.entries(UNDER_WAY).flatMap(([id, map]) => (id === probe ? [map] : []));
+  const map = probeOf(probe)?.script?.underWay;
+  return map === undefined ? [] : [map];
 }
 
 export function readScript(probe: string, tally: Tally): ScriptReading {
@@ -59,12 +47,13 @@ export function readScript(probe: string, tally: Tally): ScriptReading {
   });
   const named = received.reduce((sum, { packets }) => sum + packets, 0);
   const unnamed = counter('all_received') - named;
-  const slots = tally.counters.get(UNDER_WAY[probe] ?? '');
+  const { causes = [], underWay = '' } = probeOf(probe)?.script ?? {};
+  const slots = tally.counters.get(underWay);
   return {
     latencies,
     received: unnamed > 0 ? [...received, { device: 'overflow', packets: unnamed }] : received,
     unmatched: {
-      ...Object.fromEntries((CAUSES[probe] ?? []).map((cause) => [cause, counter(cause)])),
+      ...Object.fromEntries(causes.map((cause) => [cause, counter(cause)])),
       // bpftrace's maps are bounded. The totals are printed first: this is never too large.
       table_full: Math.max(0, counter('all_observed') - counted),
     },
@@ -86,7 +75,7 @@ function latenciesOf(probe: string, tally: Tally): ScriptLatency[] {
     for (const [bound, n] of buckets.get(key) ?? []) add(coarseBucket(bound), n);
     add(histogram.counts.length - 1, above.get(key) ?? 0);
     histogram.sumNs = sums.get(key) ?? 0;
-    if (probe === 'irq_to_softirq') return { irq: Number(key), histogram };
+    if (probeOf(probe)?.by === 'irq') return { irq: Number(key), histogram };
     const [protocol = '', other = '', name = ''] = fromTheRight(key, 2);
     return { device: deviceOf(name, other), protocol: protocolOf(Number(protocol)), histogram };
   });

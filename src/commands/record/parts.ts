@@ -1,4 +1,4 @@
-// A probe's measurement taken apart by its labels: by device and protocol, or by softirq vector. Pure.
+// What was captured of a probe, taken apart by its labels: by device and protocol, or by softirq vector. Pure.
 
 import {
   count,

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadAddon } from '../../addon/addon.ts';
 import { captureOptions } from '../../agent/capture_options.ts';
 import { askedToEnd, endAtHangUp, endInOrder } from '../../agent/signals.ts';
+import { type Captured, captureOnce } from '../../capture/capture_once.ts';
 import { explain } from '../../capture/explain.ts';
-import { type Measurement, measure } from '../../capture/measure.ts';
-import { PROBE_INDEX, type Reading } from '../../capture/reading.ts';
+import type { Reading } from '../../capture/reading.ts';
 import { probeStatuses } from '../../capture/status.ts';
 import { count, quantile } from '../../histogram/histogram.ts';
 import { withoutControls } from '../../host/device_names.ts';
@@ -32,31 +32,31 @@ export async function recordOnce(options: RecordOptions): Promise<number> {
   endAtHangUp();
   const { config, durationMs, json, exact } = options;
   const settings = captureOptions(config, exact);
-  let measurement: Measurement | undefined;
+  let captured: Captured | undefined;
   let failure: string | undefined;
   try {
     const pagesPerCpu = exact
       ? Math.max(EXACT_PAGES_PER_CPU, settings.pagesPerCpu)
       : settings.pagesPerCpu;
-    measurement = await measure({ ...settings, pagesPerCpu }, () => waitOrInterrupt(durationMs));
-    failure = measurement.failure;
+    captured = await captureOnce({ ...settings, pagesPerCpu }, () => waitOrInterrupt(durationMs));
+    failure = captured.failure;
   } catch (error) {
     failure = explain(error);
   }
-  const statuses = probeStatuses(settings.probes, measurement?.states ?? [], failure);
-  const packets = named(measurement?.reading);
+  const statuses = probeStatuses(settings.probes, captured?.states ?? [], failure);
+  const packets = named(captured?.reading);
   const records = PROBES.filter(({ id }) => settings.probes.includes(id)).map((probe) => {
     const status = statuses.find(({ id }) => id === probe.id);
     return {
-      ...recordOf(probe.id, measurement, exact, status?.up ?? false, status?.reason ?? ''),
+      ...recordOf(probe.id, captured, exact, status?.up ?? false, status?.reason ?? ''),
       parts: recordParts(probe.id, packets),
     };
   });
   const result = {
-    seconds: measurement?.seconds ?? 0,
+    seconds: captured?.seconds ?? 0,
     exact,
-    received: measurement?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
-    pending: measurement?.reading?.pending ?? 0,
+    received: captured?.reading?.received.reduce((sum, { packets }) => sum + packets, 0) ?? 0,
+    pending: captured?.reading?.pending ?? 0,
     ...(settings.probes.includes('drops') ? { drops: dropsOf(packets) } : {}),
     probes: records,
   };
@@ -107,7 +107,7 @@ function dropsOf(packets: NamedPackets | undefined): Record<string, number> {
   return Object.fromEntries([...sums].sort(([, a], [, b]) => b - a));
 }
 
-/** The wait of the measurement; Ctrl-C ends it early and what was measured is still printed. */
+/** The wait of the capture; Ctrl-C ends it early and what was measured is still printed. */
 async function waitOrInterrupt(durationMs: number): Promise<void> {
   // A rejection says that it was ended.
   await sleep(durationMs, undefined, { signal: askedToEnd }).catch(() => {});
@@ -115,15 +115,15 @@ async function waitOrInterrupt(durationMs: number): Promise<void> {
 
 function recordOf(
   id: string,
-  measurement: Measurement | undefined,
+  captured: Captured | undefined,
   exact: boolean,
   up: boolean,
   reason: string,
 ): Omit<ProbeRecord, 'parts'> {
-  const histogram = measurement?.histograms.get(id);
+  const histogram = captured?.histograms.get(id);
   const latencies = Float64Array.from(
-    (measurement?.observations ?? [])
-      .filter(({ probe }) => PROBE_INDEX[probe] === id)
+    (captured?.observations ?? [])
+      .filter(({ probe }) => probe === id)
       .map(({ latencyNs }) => latencyNs),
   ).sort();
   const quantiles: Record<string, number | null> = {};
@@ -136,7 +136,6 @@ function recordOf(
     // JSON has no NaN: an empty histogram has no quantile.
     quantiles[String(q)] = Number.isFinite(seconds) ? seconds : null;
   }
-  const index = PROBE_INDEX.indexOf(id);
   return {
     id,
     up,
@@ -148,11 +147,11 @@ function recordOf(
     ...(exact
       ? {
           max_seconds: (latencies.at(-1) ?? 0) / 1e9,
-          observations_lost: measurement?.reading?.eventsLost[index] ?? 0,
+          observations_lost: captured?.reading?.events[id]?.lost ?? 0,
         }
       : {}),
     buckets: [...(histogram?.counts ?? [])],
-    unmatched: measurement?.reading?.unmatched[id] ?? {},
+    unmatched: captured?.reading?.unmatched[id] ?? {},
   };
 }
 

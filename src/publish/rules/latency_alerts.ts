@@ -99,7 +99,7 @@ ${series(terms, names.observations)} >= ${terms.threshold('rateMin')}`;
 }
 
 function readings(): string {
-  const rows = PROBES.map(({ id, reading }) => `| \`${id}\` | ${reading} |`);
+  const rows = PROBES.map(({ id, whenHigh }) => `| \`${id}\` | ${whenHigh} |`);
   return ['| probe | what a high value says |', '|---|---|', ...rows].join('\n');
 }
 

@@ -1,17 +1,18 @@
-// Measures once, for a while: what `rxscope record` prints and what the tests hold against known
+// One capture, for a while: what `rxscope record` prints and what the tests hold against known
 // traffic. Deltas of the kernel's counters, and in exact mode the observations themselves.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Addon, loadAddon } from '../addon/addon.ts';
 import { emptyHistogram, type Histogram, merge } from '../histogram/histogram.ts';
+import { PROBES } from '../probes/index.ts';
 import { isBpfError } from './explain.ts';
 import { type CaptureOptions, openKernelCapture } from './kernel_capture.ts';
 import type { HookState } from './ladder.ts';
 import type { Reading } from './reading.ts';
-import { PROBE_INDEX } from './reading.ts';
 import type { Observation } from './records.ts';
 
-export interface Measurement {
+/** What one capture yielded. */
+export interface Captured {
   readonly states: readonly HookState[];
   /** Why nothing at all could be loaded. */
   readonly failure: string | undefined;
@@ -27,11 +28,11 @@ export interface Measurement {
 /**
  * Attaches, runs `during` (a wait, or traffic), lets packets under way arrive, detaches, reads.
  */
-export async function measure(
+export async function captureOnce(
   options: CaptureOptions,
   during: () => Promise<unknown>,
   addon: Addon = loadAddon(),
-): Promise<Measurement> {
+): Promise<Captured> {
   const capture = openKernelCapture(addon, options);
   const observations: Observation[] = [];
   try {
@@ -71,7 +72,7 @@ export async function measure(
 
 /** Everything of a probe in one histogram. */
 export function histogramsByProbe(reading: Reading | undefined): Map<string, Histogram> {
-  const byProbe = new Map<string, Histogram>(PROBE_INDEX.map((id) => [id, emptyHistogram()]));
+  const byProbe = new Map<string, Histogram>(PROBES.map(({ id }) => [id, emptyHistogram()]));
   for (const { probe, histogram } of reading?.latencies ?? []) {
     const total = byProbe.get(probe);
     if (total !== undefined) merge(total, histogram);
