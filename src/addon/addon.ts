@@ -4,6 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { ROOT } from './root.ts';
 import { TOO_MANY_FILES } from './too_many_files.ts';
 
 /** Thrown by every call below that the kernel or libbpf refuses. */
@@ -188,7 +189,7 @@ let cached: Addon | undefined;
  * Throws when neither fits this machine; the message says what to run.
  */
 export function loadAddon(): Addon {
-  cached ??= loadFrom(fileURLToPath(new URL('../..', import.meta.url)));
+  cached ??= loadFrom(fileURLToPath(ROOT));
   return cached;
 }
 

@@ -2,7 +2,7 @@
 // Keys are those of the YAML file; only durations and addresses change their form.
 // Reads no file and knows no flag: see load.ts.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { MEASURES, PROBES } from '../probes/index.ts';
 import type { Measure } from '../probes/probe.ts';
 import { ADDRESS_SYNTAX, parseAddress } from './address.ts';
