@@ -176,6 +176,11 @@ export interface Addon {
    */
   ethtool(device: string | Uint8Array, buffer: Uint8Array): number;
   /**
+   * Gives the system what was freed and malloc keeps, of all threads: megabytes in small pieces once libbpf
+   * has read the kernel's types, or V8 has compressed answers. Takes a millisecond or two.
+   */
+  giveBackMemory(): void;
+  /**
    * Sends one datagram to the socket of a service manager (sd_notify): a path, or an abstract name
    * with `@` before it. Never waits: EAGAIN where the receiver's queue is full.
    */
