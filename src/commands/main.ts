@@ -34,6 +34,8 @@ async function main(): Promise<number> {
   heedSignals();
   const { heedOutputErrors } = await import('../terminal/output.ts');
   heedOutputErrors();
+  // Once descriptors are short, it could not be loaded any more.
+  await import('./failure.ts');
   const { runCli } = await import('./program.ts');
   // A signal that came just before ours were heeded may have opened it meanwhile.
   closeDebugger();
