@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <napi.h>
 #include <string.h>
 
@@ -149,6 +150,11 @@ Napi::Value Notify(const Napi::CallbackInfo& info) {
   }
 }
 
+Napi::Value GiveBackMemory(const Napi::CallbackInfo& info) {
+  malloc_trim(0);
+  return info.Env().Undefined();
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   LogTail::Install();
   auto instance = std::make_unique<Instance>();
@@ -163,6 +169,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
               Napi::Function::New<DropAllCapabilitiesBut>(env, "dropCapabilities"));
   exports.Set("routeDump", Napi::Function::New<AnswerRouteDump>(env, "routeDump"));
   exports.Set("ethtool", Napi::Function::New<Ethtool>(env, "ethtool"));
+  exports.Set("giveBackMemory", Napi::Function::New<GiveBackMemory>(env, "giveBackMemory"));
   exports.Set("notifyService", Napi::Function::New<Notify>(env, "notifyService"));
   return exports;
 }

@@ -6,7 +6,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <cstring>
@@ -74,9 +73,6 @@ void BpfObject::Load() {
   const SignalsBlocked quiet;
   LogTail log;
   const int error = bpf_object__load(object_.get());
-  // libbpf read the kernel's types for it, megabytes in small pieces, and has freed them. Said once
-  // more, else they may never go back to the system.
-  malloc_trim(0);
   if (error != 0) {
     // libbpf has let go of every descriptor, and refuses a second try.
     state_ = State::kFailed;

@@ -4,6 +4,7 @@
 
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { ROOT } from './root.ts';
 import { TOO_MANY_FILES } from './too_many_files.ts';
 
 /** Thrown by every call below that the kernel or libbpf refuses. */
@@ -175,6 +176,11 @@ export interface Addon {
    */
   ethtool(device: string | Uint8Array, buffer: Uint8Array): number;
   /**
+   * Gives the system what was freed and malloc keeps, of all threads: megabytes in small pieces once libbpf
+   * has read the kernel's types, or V8 has compressed answers. Takes a millisecond or two.
+   */
+  giveBackMemory(): void;
+  /**
    * Sends one datagram to the socket of a service manager (sd_notify): a path, or an abstract name
    * with `@` before it. Never waits: EAGAIN where the receiver's queue is full.
    */
@@ -188,7 +194,7 @@ let cached: Addon | undefined;
  * Throws when neither fits this machine; the message says what to run.
  */
 export function loadAddon(): Addon {
-  cached ??= loadFrom(fileURLToPath(new URL('../..', import.meta.url)));
+  cached ??= loadFrom(fileURLToPath(ROOT));
   return cached;
 }
 

@@ -12,6 +12,7 @@ import { ListenError, listen } from '../serve/listen.ts';
 import { Agent } from './agent.ts';
 import { createLog } from './log.ts';
 import { LogOutput } from './log_output.ts';
+import { answered, giveBack } from './memory.ts';
 import { dropPrivileges } from './privileges.ts';
 import { ServiceManager } from './service_manager.ts';
 import { askedToEnd, closeDebugger, endInOrder, reloadAtHangUp, STRAY } from './signals.ts';
@@ -54,6 +55,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
     logger: log,
     access: web?.access(),
   });
+  app.addHook('onResponse', async () => answered());
   let current = config;
   reloadAtHangUp(() => {
     if (askedToEnd.aborted) return;
@@ -119,6 +121,7 @@ export async function runAgent({ config, flags }: RunOptions): Promise<number> {
   );
   warnOfOpenAddress(config, web?.rules, log);
   closeDebugger();
+  giveBack();
 
   // Said last: whoever waits for this line may signal at once.
   const up = agent.statuses().filter((status) => status.up).length;

@@ -2,17 +2,18 @@
 // build; a checkout without git has none.
 
 import { readFileSync } from 'node:fs';
+import { ROOT } from '../addon/root.ts';
 
-const manifest = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { version: string };
+const manifest = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as {
+  version: string;
+};
 
 export const VERSION: string = manifest.version;
 export const REVISION: string = readRevision();
 
 function readRevision(): string {
   try {
-    return readFileSync(new URL('../../dist/revision', import.meta.url), 'utf8').trim();
+    return readFileSync(new URL('dist/revision', ROOT), 'utf8').trim();
   } catch {
     return '';
   }

@@ -2,7 +2,7 @@
 // Keys are those of the YAML file; only durations and addresses change their form.
 // Reads no file and knows no flag: see load.ts.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { CATALOGUE, probeOf } from '../probes/index.ts';
 import type { CatalogueEntry } from '../probes/probe.ts';
 import { PROFILE_NAMES } from '../probes/profiles.ts';

@@ -1,7 +1,7 @@
 // What schemas of settings are made of, and how what zod finds wrong is worded: one line a problem.
 // Knows no setting: see schema.ts and web_config.ts.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { alternatives, gotExpected, PROBLEMS_MAX, showPath } from './problem.ts';
 import { didYouMean } from './suggest.ts';
 

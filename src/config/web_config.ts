@@ -3,7 +3,7 @@
 // No message shows a value that may be a secret.
 
 import { validateHeaderValue } from 'node:http';
-import { z } from 'zod';
+import * as z from 'zod';
 import { gotExpected } from './problem.ts';
 import { expecting, flag, oneOf, problemsIn, type SettingProblem, section } from './shapes.ts';
 import { CIPHER_SUITES, CLIENT_AUTH, CURVES, namesOf, TLS_VERSIONS } from './web_config_names.ts';

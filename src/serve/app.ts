@@ -38,6 +38,10 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
     ...(options.logger ? { loggerInstance: options.logger } : {}),
     // A line a request is for debugging only; see the onResponse hook below.
     logController: new LogController({ disableRequestLogging: true }),
+    // No route has a schema: without these, fastify would load what compiles them.
+    schemaController: {
+      compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas },
+    },
     serverFactory: (handler) => httpServer(handler, connections, access?.httpsOptions()),
     bodyLimit: 1024,
     forceCloseConnections: 'idle',
@@ -91,6 +95,10 @@ export function buildApp(source: ServeSource, options: AppOptions): FastifyInsta
   app.register(landingRoute(source));
   app.register(apiRoutes(source));
   return app;
+}
+
+function noSchemas(): never {
+  throw new Error('no route has a schema');
 }
 
 // The agent's end takes at most 2 s in all: scrapes may still wait for 1 s, their answers are sent

@@ -4,6 +4,7 @@
 
 import { parseArgs } from 'node:util';
 import { gatherCost } from './gather_cost.ts';
+import { guestCost } from './guest_cost.ts';
 import { hostCost } from './host_cost.ts';
 import { kernelCost } from './kernel_cost.ts';
 import { machineLine } from './machine.ts';
@@ -46,8 +47,11 @@ const PARTS: Readonly<Record<string, { title: string; run: () => Promise<string>
   },
   user: {
     title: 'User space',
-    run: () =>
-      userCost({ scrapes: Number(values.scrapes), minutes: Number(values.minutes) }, progress),
+    run: async () => {
+      const beside = await guestCost(progress);
+      const options = { scrapes: Number(values.scrapes), minutes: Number(values.minutes) };
+      return `${beside}\n${await userCost(options, progress)}`;
+    },
   },
   host: {
     title: 'Beside other tools',

@@ -266,7 +266,7 @@ function durations(folder: string): string {
   return configuration(folder, 'durations', DURATIONS);
 }
 
-function usual(folder: string): string {
+export function usual(folder: string): string {
   const ids = CATALOGUE.filter(({ enabled }) => enabled).map(({ id }) => id);
   return configuration(folder, 'usual', ids);
 }

@@ -23,7 +23,14 @@ export type Format = keyof typeof ACCEPT;
 
 const connections = new Agent({ keepAlive: true });
 
-export function scrape(url: string, pid: number, format: Format, gzip: boolean): Promise<Scrape> {
+/** `settleMs`: what the process does so long after the last byte is of this scrape, too. */
+export function scrape(
+  url: string,
+  pid: number,
+  format: Format,
+  gzip: boolean,
+  settleMs = SETTLE_MS,
+): Promise<Scrape> {
   const headers = { accept: ACCEPT[format], ...(gzip ? { 'accept-encoding': 'gzip' } : {}) };
   const cpuBeforeMs = processCpuMs(pid);
   const startedMs = performance.now();
@@ -35,11 +42,10 @@ export function scrape(url: string, pid: number, format: Format, gzip: boolean):
       response.once('end', () => {
         const latencyMs = performance.now() - startedMs;
         const body = Buffer.concat(chunks);
-        // What the process does after the last byte is of this scrape, too.
         setTimeout(() => {
           const cpuMs = processCpuMs(pid) - cpuBeforeMs;
           resolve({ status: response.statusCode ?? 0, body, latencyMs, cpuMs });
-        }, SETTLE_MS);
+        }, settleMs);
       });
     }).once('error', reject);
   });

@@ -34,7 +34,7 @@ describe('the landing page', () => {
     const { headers, text } = await ask(`${url}/`);
     expect(headers['content-type']).toBe('text/html; charset=utf-8');
     expect(text).toContain('<h1>rxscope</h1>');
-    expect(text).toContain('Version 1.2.3 · ready');
+    expect(text).toContain('Version 1.2.3 &middot; ready');
     expect(text).toContain('1 of 2 up');
     for (const { path } of PATHS.slice(1)) expect(text).toContain(`<a href="${path}">`);
     expect(text).toMatch(/irq_to_softirq<\/th><td class="up">up</);

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { BUNDLE, bundle } from './bundle.mjs';
 import { run, SetupError, step } from './report.mjs';
 
 /**
@@ -51,8 +52,15 @@ const STEPS = [
     name: 'typescript',
     label: 'compiling the TypeScript',
     // This file is an input of each step: the flags are in it.
-    inputs: (root) => ['tools/setup/compile.mjs', 'tsconfig.json', ...typescriptFiles(root)],
-    outputs: (root) => typescriptFiles(root).map(compiledName),
+    inputs: (root) => [
+      'tools/setup/compile.mjs',
+      'tools/setup/bundle.mjs',
+      'tsconfig.json',
+      // Other packages are other code in the bundle.
+      'package-lock.json',
+      ...typescriptFiles(root),
+    ],
+    outputs: (root) => [...typescriptFiles(root).map(compiledName), `${BUNDLE}/LICENSES`],
     build: compileTypescript,
   },
   {
@@ -105,6 +113,7 @@ async function compileTypescript(root) {
     const stale = /\.js(\.map)?$/.test(file) && !current.has(file.replace(/\.map$/, ''));
     if (stale) rmSync(join(root, file));
   }
+  await bundle(root);
   chmodSync(join(root, 'dist/commands/main.js'), 0o755);
 }
 

@@ -2,7 +2,7 @@
 // What the kernel holds in strings need not be UTF-8: each byte is a character here (latin1), and whoever
 // shows it decides. Unknown kinds are handed on as they are: a newer bpftrace may print more than this knows.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Observations in `min` to `max`, both included. The lowest and the highest may be open. */
 export interface Bucket {

@@ -37,8 +37,8 @@ function page(source: ServeSource): Html {
 <main>
 <header>
 <h1>rxscope</h1>
-<p>Shows where a received packet’s time goes inside this host’s Linux kernel.</p>
-<p class="quiet">Version ${source.version} · ${source.ready() ? 'ready' : 'not ready'}</p>
+<p>Shows where a received packet&rsquo;s time goes inside this host&rsquo;s Linux kernel.</p>
+<p class="quiet">Version ${source.version} &middot; ${source.ready() ? 'ready' : 'not ready'}</p>
 </header>
 <section aria-labelledby="probes">
 <h2 id="probes">Probes <span class="quiet">${up} of ${wanted} up</span></h2>
