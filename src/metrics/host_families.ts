@@ -72,6 +72,7 @@ export function hostFamilies(
   shown: ShownCpus,
   seriesMax = Number.POSITIVE_INFINITY,
 ): HostFamilies {
+  shown.add(reading.cpus, reading.softirqs.get('NET_RX'));
   const byCpu = new CpuFamilies(reading.cpus, shown);
   const families = [
     ...SOFTNET_COUNTS.map((count) => {

@@ -76,7 +76,6 @@ describe('on a modelled machine', () => {
   function counters(nowMs = 0): Map<string, number> {
     const shown = new ShownCpus(2_000);
     const reading = host.gather(newCollectors(), nowMs);
-    shown.add(reading.cpus, reading.softirqs.get('NET_RX'));
     const values = new Map<string, number>();
     const known = { devices: [], dropReasons: [] };
     const drops = dropFamilies({ counted: false, packets: undefined, known, host: reading });

@@ -1,5 +1,6 @@
 // One reading for any number of consumers: whoever reads, and however often, changes nobody else's.
 
+import { availableParallelism } from 'node:os';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Agent } from '../../src/agent/agent.ts';
@@ -104,6 +105,12 @@ test('what a scrape tells since the last one does not depend on who reads in bet
   expect(ran).toBeGreaterThan(0);
   expect(share).toBeGreaterThanOrEqual((ran / (latest - earliest)) * 1000 * 0.999);
   expect(share).toBeLessThanOrEqual((ran / (until - read)) * 1000 * 1.001);
+});
+
+test('a scrape has the CPUs of this machine, of which none is folded here', async () => {
+  const processed = scalars(await scrape(), 'rxscope_softnet_processed_total');
+  const cpus = Array.from({ length: availableParallelism() }, (_, cpu) => ({ cpu: String(cpu) }));
+  expect(processed.map(([labels]) => labels)).toEqual(cpus);
 });
 
 test('a caller who gives up is told so at once; the others have their reading', async () => {

@@ -96,7 +96,6 @@ export class WholeAgent {
   ): Promise<{ families: Family[]; foldedCpus: ReadonlyMap<string, number> }> {
     const collectors = new Collectors({ error: () => {}, debug: () => {} } as never).begin();
     const host = this.#host.gather(collectors, nowMs);
-    this.#shown.add(host.cpus, host.softirqs.get('NET_RX'));
     const devices = host.links.map(({ name }) => name);
     const labels = [...devices, '(other netns)'];
     const names = new Map(host.links.map(({ ifindex, name }) => [ifindex, name]));

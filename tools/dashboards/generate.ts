@@ -4,4 +4,4 @@ import { writeFileSync } from 'node:fs';
 import { dashboardTexts } from './index.ts';
 
 for (const [name, text] of dashboardTexts())
-  writeFileSync(new URL(`../../../grafana/dashboards/${name}`, import.meta.url), text);
+  writeFileSync(new URL(`../../grafana/dashboards/${name}`, import.meta.url), text);
