@@ -10,14 +10,16 @@ import { scratch } from './scratch.ts';
 
 const files = scratch();
 
-/** The lowest budgets there are: from the softirq to a socket most datagrams take longer. */
+/** The lowest budgets there are: on the fastest machines, too, some datagrams take longer. */
 const TIGHT = `
 probes:
   irq_to_softirq: { budget: 1us }
   softirq_to_socket: { budget: 1us }
   receive_to_socket: { budget: 1us }
 `;
-const DATAGRAMS = 10_007;
+const DATAGRAMS = 30_011;
+/** Several times what a ring of one page holds of each CPU, or what the rate's burst lets through. */
+const MANY = 300;
 /** Other packets may be between two counters of one read: then the next scrape is in order. */
 const SOON = { timeout: 20_000, interval: 100 };
 
@@ -43,7 +45,7 @@ describe('a ring of one page that nobody empties', () => {
 
   test('loses nearly all events, and /metrics has the number', () => {
     const overBudget = total(numbers, 'over_budget_total');
-    expect(overBudget).toBeGreaterThan(DATAGRAMS / 10);
+    expect(overBudget).toBeGreaterThan(MANY);
     expect(total(numbers, 'events_lost_total')).toBeGreaterThan(overBudget / 2);
     // What fits into one page of each CPU arrived.
     expect(total(numbers, 'events_total')).toBeGreaterThan(0);
@@ -83,7 +85,7 @@ describe('a rate limit of one event a second and CPU', () => {
 
   test('sends a burst and gives up the rest, and /metrics has the number', () => {
     const overBudget = total(numbers, 'over_budget_total');
-    expect(overBudget).toBeGreaterThan(DATAGRAMS / 10);
+    expect(overBudget).toBeGreaterThan(MANY);
     expect(total(numbers, 'events_lost_total')).toBeGreaterThan(overBudget * 0.9);
     expect(total(numbers, 'events_total')).toBeGreaterThan(0);
   });
