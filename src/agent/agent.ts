@@ -61,10 +61,7 @@ export class Agent implements ServeSource {
   constructor(config: Config, log: Logger) {
     this.#config = config;
     this.#log = log;
-    this.#reader = new Reader(
-      enabledIn(config).includes('drops') && config.backend !== 'bpftrace',
-      log,
-    );
+    this.#reader = new Reader(this.enabledProbes().includes('drops'), log);
     this.#exporter = new Exporter(
       this.#exportOptions(),
       {

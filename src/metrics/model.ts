@@ -1,8 +1,9 @@
 // The snapshot that one gather yields and every encoder reads: families of samples, plain data.
 // Nothing here knows a text format, the kernel or prom-client.
 
-/** Label names and values in the order in which they are printed. */
-export type Labels = Readonly<Record<string, string>>;
+import type { Labels } from '../readings/named_reading.ts';
+
+export type { Labels };
 
 /** One observation that stands for its bucket: how an outlier reaches OpenMetrics and protobuf. */
 export interface Exemplar {

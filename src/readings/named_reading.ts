@@ -17,6 +17,7 @@ import { labelsOf } from '../probes/probe.ts';
 import type { CollectorRun } from './collectors.ts';
 import { type DeviceLabels, type HostNames, labelOf, REMOVED } from './names.ts';
 
+/** Label names and values in the order in which they are printed. */
 export type Labels = Readonly<Record<string, string>>;
 
 /** Everything at one moment. Nothing in it changes any more; counters are since the agent's start. */

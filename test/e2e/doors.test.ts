@@ -48,8 +48,8 @@ beforeAll(() => {
   pki.issue('server', { sans: 'IP:127.0.0.1' });
 });
 afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
   execFileSync('ip', ['netns', 'del', NAMESPACE]);
+  rmSync(folder, { recursive: true, force: true });
 });
 
 interface Attack {

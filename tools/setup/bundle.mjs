@@ -33,11 +33,11 @@ export async function bundle(root) {
     platform: 'node',
     target: 'node20',
     external: NEVER_LOADED,
-    // What CommonJS packages call to load Node's own modules.
     // Without its blanks the code is half as long, and V8 keeps all of it. Names stay, and lines, for stack traces.
     minifyWhitespace: true,
     minifySyntax: true,
     lineLimit: 100,
+    // What CommonJS packages call to load Node's own modules.
     banner: {
       js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);",
     },
